@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use apt_ci::runs::Member;
 
-use crate::results::naming::{Where, run_or_latest};
+use crate::results::run_ref::{PlaceArgs, run_or_latest};
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
@@ -23,7 +23,7 @@ pub struct ArtifactsArgs {
     #[arg(value_name = "RUN|PACKAGE")]
     run: String,
     #[command(flatten)]
-    place: Where,
+    place: PlaceArgs,
     /// Only list the artifacts
     #[arg(long, conflicts_with = "output")]
     list: bool,
@@ -45,7 +45,7 @@ pub async fn run(args: ArtifactsArgs, session: &Session) -> anyhow::Result<ExitS
     });
     let limit = args.limit.saturating_mul(1 << 20);
     let members = run.artifacts(&store, folder.clone(), limit).await?;
-    if session.ui.json {
+    if session.ui.is_json {
         session.ui.json(&members)?;
         return Ok(ExitStatus::Success);
     }

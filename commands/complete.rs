@@ -16,7 +16,7 @@ use std::thread;
 use std::time::Duration;
 
 use apt_ci::environment::Environment;
-use apt_ci::excuses::State;
+use apt_ci::excuses::TestState;
 use apt_ci::release::{Architecture, Context, QueueName, Release};
 use apt_ci::result::Outcome;
 use apt_ci::site::credentials::{Kind, Role};
@@ -35,19 +35,19 @@ const SITE_TIMEOUT: Duration = Duration::from_millis(80);
 const ARCHITECTURES: [&str; 9] = ["amd64", "arm64", "armel", "armhf", "i386", "loong64", "ppc64el", "riscv64", "s390x"];
 
 /// States that proposed-migration knows, the most useful ones first.
-const STATES: [State; 12] = [
-    State::Regression,
-    State::AlwaysFail,
-    State::Fail,
-    State::Running,
-    State::RunningReference,
-    State::RunningAlwaysFail,
-    State::Neutral,
-    State::Pass,
-    State::IgnoreFail,
-    State::OldFail,
-    State::OldNeutral,
-    State::OldPass,
+const STATES: [TestState; 12] = [
+    TestState::Regression,
+    TestState::AlwaysFail,
+    TestState::Fail,
+    TestState::Running,
+    TestState::RunningReference,
+    TestState::RunningAlwaysFail,
+    TestState::Neutral,
+    TestState::Pass,
+    TestState::IgnoreFail,
+    TestState::OldFail,
+    TestState::OldNeutral,
+    TestState::OldPass,
 ];
 
 /// Tags of the candidates that stand for paths.
@@ -122,8 +122,8 @@ fn with_value(argument: Arg, site: &Arc<SiteWords>) -> Arg {
         argument.add(fixed(Outcome::ALL.map(Outcome::as_str)))
     } else if kind == TypeId::of::<Context>() {
         argument.add(fixed(Context::ALL.map(|context| context.prefix().unwrap_or("distribution"))))
-    } else if kind == TypeId::of::<State>() {
-        argument.add(fixed(STATES.map(State::as_str)))
+    } else if kind == TypeId::of::<TestState>() {
+        argument.add(fixed(STATES.map(TestState::as_str)))
     } else if kind == TypeId::of::<Kind>() {
         // Tokens for Launchpad are no longer stored.
         argument.add(fixed(Kind::ALL.into_iter().filter(|kind| *kind != Kind::Launchpad).map(Kind::as_str)))

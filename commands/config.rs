@@ -40,7 +40,7 @@ pub fn run(_: ConfigArgs, session: &Session) -> anyhow::Result<ExitStatus> {
         worker::work_folder(&site).display().to_string(),
         Origin::Default.to_string(),
     ));
-    if session.ui.json {
+    if session.ui.is_json {
         let list: Vec<_> = shown
             .iter()
             .map(|(key, value, origin)| serde_json::json!({"key": key, "value": value, "origin": origin}))

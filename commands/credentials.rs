@@ -28,10 +28,10 @@ mod bind;
 mod purpose;
 mod recipients;
 
-use self::purpose::{Around, Purpose};
+use self::purpose::{CredentialsScope, Purpose};
 
 /// Minimum length of a key of the web service, in characters, so that it cannot be guessed from its digest.
-const KEY_LENGTH: usize = 32;
+const MIN_KEY_LENGTH: usize = 32;
 
 /// Manage the site's secrets: passwords, tokens and hook secrets
 #[derive(clap::Args)]
@@ -89,7 +89,7 @@ enum Command {
     #[command(after_help = "Example:\n  apt-ci credentials show github-hook OWNER/REPO --reveal")]
     Show {
         #[command(flatten)]
-        which: Which,
+        which: SecretArgs,
         /// Also show the secret itself
         #[arg(long)]
         reveal: bool,
@@ -98,7 +98,7 @@ enum Command {
     #[command(after_help = "Example:\n  apt-ci credentials remove queue host1")]
     Remove {
         #[command(flatten)]
-        which: Which,
+        which: SecretArgs,
         /// Do not ask for confirmation
         #[arg(short, long)]
         yes: bool,
@@ -109,7 +109,7 @@ enum Command {
         /// File to import
         file: PathBuf,
         #[command(flatten)]
-        form: Form,
+        form: FormatArgs,
         #[command(flatten)]
         purpose: Purpose,
     },
@@ -119,7 +119,7 @@ enum Command {
         /// File to write; must not exist yet
         file: PathBuf,
         #[command(flatten)]
-        form: Form,
+        form: FormatArgs,
     },
     /// Manage the SSH keys that can decrypt the secrets
     #[command(subcommand, after_help = "Example:\n  apt-ci credentials recipients add ~/.ssh/id_ed25519.pub")]
@@ -127,7 +127,7 @@ enum Command {
 }
 
 #[derive(clap::Args)]
-struct Which {
+struct SecretArgs {
     /// queue, swift, github-hook, github-status, gitlab-hook, gitlab-status or api-key
     kind: Kind,
     /// User or project (such as OWNER/REPO) that the secret belongs to
@@ -137,7 +137,7 @@ struct Which {
 #[derive(clap::Args)]
 struct SetArgs {
     #[command(flatten)]
-    which: Which,
+    which: SecretArgs,
     /// Note (not encrypted); unchanged if omitted
     #[arg(long)]
     note: Option<String>,
@@ -152,7 +152,7 @@ struct SetArgs {
 }
 
 #[derive(clap::Args)]
-struct Form {
+struct FormatArgs {
     /// github-hook (.json) or github-status (.txt) [default: by the file extension]
     #[arg(long, value_name = "KIND")]
     kind: Option<Kind>,
@@ -196,18 +196,18 @@ enum Recipients {
 pub async fn run(args: CredentialsArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     let site = session.site()?;
     let credentials = session.credentials(&site)?;
-    let around = Around { site: &site, credentials: &credentials, session };
+    let around = CredentialsScope { site: &site, credentials: &credentials, session };
     match args.command {
         Command::List => list(&credentials, session)?,
         Command::Set(args) => set(args, false, &around).await?,
         Command::Rotate(args) => set(args, true, &around).await?,
         Command::Bind { kind, name, purpose, yes } => return bind::bind(kind.zip(name), &purpose, yes, &around).await,
         Command::Show { which, reveal } => show(&which, reveal, &credentials, session)?,
-        Command::Remove { which: Which { kind, name }, yes } => {
+        Command::Remove { which: SecretArgs { kind, name }, yes } => {
             let is_there = credentials.list()?.iter().any(|entry| entry.kind == kind && entry.name == name);
             // A missing secret may have been removed without a commit, which is then still to be made.
             if is_there && !yes {
-                ask::somebody_to_say_yes()?;
+                ask::require_terminal_or_yes()?;
                 if !ask::confirm(format!("Remove the {kind} credential of {name}?")).await? {
                     session.ui.note("Nothing was changed.");
                     return Ok(ExitStatus::Failure);
@@ -231,7 +231,7 @@ fn known(credentials: &Credentials, kind: Kind, name: &Name) -> anyhow::Result<E
 
 fn list(credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
     let entries = credentials.list()?;
-    if session.ui.json {
+    if session.ui.is_json {
         return session.ui.json(&entries);
     }
     if entries.is_empty() {
@@ -272,9 +272,9 @@ fn roles(roles: &BTreeSet<Role>) -> String {
 }
 
 /// Stores a secret, or replaces one.
-async fn set(args: SetArgs, is_rotation: bool, around: &Around<'_>) -> anyhow::Result<()> {
-    let Around { site, credentials, session } = around;
-    let SetArgs { which: Which { kind, name }, note, purpose, file, generate } = args;
+async fn set(args: SetArgs, is_rotation: bool, around: &CredentialsScope<'_>) -> anyhow::Result<()> {
+    let CredentialsScope { site, credentials, session } = around;
+    let SetArgs { which: SecretArgs { kind, name }, note, purpose, file, generate } = args;
     if kind == Kind::Launchpad {
         let message =
             "credentials of the kind launchpad are not used: a request carries the token of its private PPA".to_owned();
@@ -318,14 +318,14 @@ async fn set(args: SetArgs, is_rotation: bool, around: &Around<'_>) -> anyhow::R
         let message = "a GitHub status credential must have the form USER:TOKEN".to_owned();
         return Err(BadInput { message, hint: None }.into());
     }
-    if kind == Kind::ApiKey && form.len() < KEY_LENGTH {
-        let message = format!("an API key must have at least {KEY_LENGTH} characters");
+    if kind == Kind::ApiKey && form.len() < MIN_KEY_LENGTH {
+        let message = format!("an API key must have at least {MIN_KEY_LENGTH} characters");
         return Err(BadInput { message, hint: Some("use --generate to create and print one".to_owned()) }.into());
     }
     // Only the user of a key needs more than its digest.
     let stored = if kind == Kind::ApiKey { key_digest(form).into() } else { secret.clone() };
     let entry = credentials.set(kind, &name, &stored, &details, Timestamp::now())?;
-    if session.ui.json {
+    if session.ui.is_json {
         let mut document = json!(entry);
         if generate {
             document["secret"] = json!(secret.expose_secret());
@@ -347,19 +347,19 @@ async fn set(args: SetArgs, is_rotation: bool, around: &Around<'_>) -> anyhow::R
     Ok(())
 }
 
-fn show(which: &Which, reveal: bool, credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
-    let Which { kind, name } = which;
+fn show(which: &SecretArgs, reveal: bool, credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
+    let SecretArgs { kind, name } = which;
     let entry = known(credentials, *kind, name)?;
     let opened = if reveal { credentials.get(*kind, name)? } else { None };
     let secret = opened.as_ref().map(|opened| opened.reveal().expose_secret());
-    if session.ui.json {
+    if session.ui.is_json {
         let mut document = json!(entry);
         if let Some(secret) = secret {
             document["secret"] = json!(secret);
         }
         return session.ui.json(&document);
     }
-    if !session.ui.terminal {
+    if !session.ui.is_terminal {
         // For a script that wants the secret and nothing else.
         if let Some(secret) = secret {
             return Ok(session.ui.data(secret)?);
@@ -381,7 +381,7 @@ fn show(which: &Which, reveal: bool, credentials: &Credentials, session: &Sessio
 }
 
 /// Returns the kind of secrets in a file of another program.
-fn form(file: &Path, form: &Form) -> anyhow::Result<Kind> {
+fn form(file: &Path, form: &FormatArgs) -> anyhow::Result<Kind> {
     let by_ending = match file.extension().and_then(|extension| extension.to_str()) {
         Some("json") => Some(Kind::GithubHook),
         Some("txt") => Some(Kind::GithubStatus),
@@ -398,8 +398,13 @@ fn form(file: &Path, form: &Form) -> anyhow::Result<Kind> {
     }
 }
 
-async fn import(file: &Path, kind: &Form, purpose: &Purpose, around: &Around<'_>) -> anyhow::Result<()> {
-    let Around { credentials, session, .. } = around;
+async fn import(
+    file: &Path,
+    kind: &FormatArgs,
+    purpose: &Purpose,
+    around: &CredentialsScope<'_>,
+) -> anyhow::Result<()> {
+    let CredentialsScope { credentials, session, .. } = around;
     let kind = form(file, kind)?;
     let text = read_text(file)?;
     let read = if kind == Kind::GithubHook { read_secrets(&text) } else { read_tokens(&text) };
@@ -420,7 +425,7 @@ async fn import(file: &Path, kind: &Form, purpose: &Purpose, around: &Around<'_>
     Ok(())
 }
 
-fn export(file: &Path, kind: &Form, credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
+fn export(file: &Path, kind: &FormatArgs, credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
     let kind = form(file, kind)?;

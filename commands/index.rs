@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use apt_ci::broker::{Listener, Topic};
-use apt_ci::index::{Announcements, Index, IndexError, Refreshed, Step};
+use apt_ci::index::{Announcements, Index, IndexError, RefreshProgress, RefreshSummary};
 use apt_ci::release::Release;
-use apt_ci::result::Place;
+use apt_ci::result::ResultLocation;
 use apt_ci::retry::{self, RetryPolicy};
-use apt_ci::runs::Origin;
+use apt_ci::runs::PackageSource;
 use apt_ci::site::Site;
 use apt_ci::store::{Store, StoreError};
 use clap::Subcommand;
@@ -19,35 +19,35 @@ use jiff::Timestamp;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::results::asking::releases;
-use crate::results::known::check_release;
+use crate::results::query::releases;
+use crate::results::spelling::check_release;
 use crate::session::Session;
-use crate::ui::error::{NotFound, Unable};
+use crate::ui::error::{NotFound, OperationFailed};
 use crate::ui::exit::ExitStatus;
 use crate::ui::interrupt;
 use crate::ui::progress;
 use crate::ui::table::{self, Cell, Column};
 
 /// Maximum number of containers that are listed at the same time.
-const AT_A_TIME: usize = 4;
+const CONCURRENCY: usize = 4;
 /// Maximum number of damaged results that are named.
-const NAMED: usize = 10;
+const MAX_NAMED: usize = 10;
 /// Interval between complete scans with `--follow`: private runs are not announced.
-const REFRESH_EVERY: Duration = Duration::from_secs(15 * 60);
+const SCAN_INTERVAL: Duration = Duration::from_secs(15 * 60);
 /// Interval between complete scans with `--follow` where nothing is announced.
-const REFRESH_UNHEARD: Duration = Duration::from_secs(10);
+const UNANNOUNCED_SCAN_INTERVAL: Duration = Duration::from_secs(10);
 /// Interval between notes that nothing was missed. It is shorter than the time for which an index without a note is
 /// trusted.
-const NOTE_EVERY: Duration = Duration::from_secs(5);
+const NOTE_INTERVAL: Duration = Duration::from_secs(5);
 /// Maximum number of announced results that are looked up at the same time.
-const LOOKED_FOR: usize = 16;
+const MAX_LOOKUPS: usize = 16;
 /// Maximum number of announcements that are received before some of them are looked up.
-const BURST: usize = 1000;
+const MAX_BURST: usize = 1000;
 /// Delay before a complete scan when announced results were not found.
-const REFRESH_AFTER_LOSS: Duration = Duration::from_secs(30);
+const SCAN_DELAY_AFTER_LOSS: Duration = Duration::from_secs(30);
 /// Delays after failures. They double with each further failure.
-const TRY_AGAIN: RetryPolicy =
-    RetryPolicy { first_delay: Duration::from_secs(5), max_delay: REFRESH_EVERY, has_jitter: false, ..retry::ENDLESS };
+const RETRY_DELAY: RetryPolicy =
+    RetryPolicy { first_delay: Duration::from_secs(5), max_delay: SCAN_INTERVAL, has_jitter: false, ..retry::ENDLESS };
 
 /// Build a local index of the store's results for fast queries
 #[derive(clap::Args)]
@@ -105,7 +105,7 @@ pub async fn run(args: IndexArgs, session: &Session) -> anyhow::Result<ExitStatu
             file.display(),
             exported.checksum_file.display()
         ));
-        if session.ui.json {
+        if session.ui.is_json {
             session.ui.json(&json!({"results": exported.results, "sha256": exported.sha256}))?;
         }
         return Ok(ExitStatus::Success);
@@ -113,7 +113,7 @@ pub async fn run(args: IndexArgs, session: &Session) -> anyhow::Result<ExitStatu
     let index = match Index::fill(&path) {
         Err(error @ IndexError::Busy(_)) => {
             let message = error.to_string();
-            return Err(Unable {
+            return Err(OperationFailed {
                 message,
                 hint: "nothing needs to be done: until the index is complete, results are read from the store".into(),
             }
@@ -167,7 +167,7 @@ async fn refresh(
         }
     }
     let bar = if tells { progress::counter(&session.ui, "listing") } else { ProgressBar::hidden() };
-    let progress = |step: Step| {
+    let progress = |step: RefreshProgress| {
         if let Some(total) = step.of {
             bar.inc_length(total);
         }
@@ -178,7 +178,7 @@ async fn refresh(
         let refreshed = index.refresh(store, &name, args.rebuild && tells, &progress).await;
         (name, refreshed)
     });
-    let outcomes: Vec<(String, Result<Refreshed, IndexError>)> = refreshing.buffered(AT_A_TIME).collect().await;
+    let outcomes: Vec<(String, Result<RefreshSummary, IndexError>)> = refreshing.buffered(CONCURRENCY).collect().await;
     bar.finish_and_clear();
     let (mut refreshed, mut failures) = (Vec::new(), Vec::new());
     for (name, outcome) in outcomes {
@@ -188,11 +188,11 @@ async fn refresh(
         }
     }
     let damaged: Vec<&String> = refreshed.iter().flat_map(|(_, refreshed)| &refreshed.damaged).collect();
-    for name in damaged.iter().take(NAMED) {
+    for name in damaged.iter().take(MAX_NAMED) {
         session.ui.warn(format!("the result of {name} is damaged"));
     }
-    if damaged.len() > NAMED {
-        session.ui.warn(format!("… and {} more results are damaged", damaged.len() - NAMED));
+    if damaged.len() > MAX_NAMED {
+        session.ui.warn(format!("… and {} more results are damaged", damaged.len() - MAX_NAMED));
     }
     if tells && (failures.is_empty() || !refreshed.is_empty()) {
         show(&refreshed, session)?;
@@ -208,20 +208,22 @@ async fn refresh(
     Ok(refreshed.into_iter().map(|(name, _)| name).collect())
 }
 
-fn show(refreshed: &[(String, Refreshed)], session: &Session) -> anyhow::Result<()> {
-    if session.ui.json {
-        let one = |(name, refreshed): &(String, Refreshed)| {
-            let Refreshed { added, removed, fetched, damaged } = refreshed;
+fn show(refreshed: &[(String, RefreshSummary)], session: &Session) -> anyhow::Result<()> {
+    if session.ui.is_json {
+        let one = |(name, refreshed): &(String, RefreshSummary)| {
+            let RefreshSummary { added, removed, fetched, damaged } = refreshed;
             json!({"container": name, "added": added, "removed": removed, "fetched": fetched, "damaged": damaged})
         };
         return session.ui.json(&refreshed.iter().map(one).collect::<Vec<_>>());
     }
-    let changed: Vec<&(String, Refreshed)> =
-        refreshed.iter().filter(|(_, refreshed)| !session.ui.terminal || *refreshed != Refreshed::default()).collect();
+    let changed: Vec<&(String, RefreshSummary)> = refreshed
+        .iter()
+        .filter(|(_, refreshed)| !session.ui.is_terminal || *refreshed != RefreshSummary::default())
+        .collect();
     let rows: Vec<Vec<Cell>> = changed
         .iter()
         .map(|(name, refreshed)| {
-            let Refreshed { added, removed, fetched, damaged } = refreshed;
+            let RefreshSummary { added, removed, fetched, damaged } = refreshed;
             vec![Cell::new(name), Cell::new(added), Cell::new(removed), Cell::new(fetched), Cell::new(damaged.len())]
         })
         .collect();
@@ -250,20 +252,20 @@ async fn containers(args: &IndexArgs, store: &Store, site: &Site) -> anyhow::Res
         }
         Err(StoreError::Refused { .. }) => {
             let releases = releases(&args.releases, site)?;
-            Ok(releases.iter().flat_map(|release| Origin::Release.containers(release)).collect())
+            Ok(releases.iter().flat_map(|release| PackageSource::Release.containers(release)).collect())
         }
         Err(error) => Err(error.into()),
     }
 }
 
 fn is_meant(name: &str, releases: &[Release]) -> bool {
-    Place::of_container(name).is_some_and(|(release, _)| releases.is_empty() || releases.contains(&release))
+    ResultLocation::of_container(name).is_some_and(|(release, _)| releases.is_empty() || releases.contains(&release))
 }
 
 /// Indexes results as workers announce them. Failures are reported, and tried again.
 async fn follow(args: &IndexArgs, index: &Index, store: &Store, site: &Site, session: &Session) {
     session.ui.note("Following new results; press Ctrl-C to stop.");
-    let mut delays = TRY_AGAIN.delays();
+    let mut delays = RETRY_DELAY.delays();
     loop {
         let listening = async {
             let broker = session.broker(site).await?;
@@ -271,7 +273,7 @@ async fn follow(args: &IndexArgs, index: &Index, store: &Store, site: &Site, ses
         };
         let outcome = match listening.await {
             Ok(listener) => {
-                delays = TRY_AGAIN.delays();
+                delays = RETRY_DELAY.delays();
                 // Results may have been announced before this process listened.
                 match refresh(args, index, store, site, session, false).await {
                     Ok(containers) => heed(listener, &containers, index, store).await,
@@ -291,36 +293,36 @@ async fn follow(args: &IndexArgs, index: &Index, store: &Store, site: &Site, ses
 
 /// Listens until it is time for the next complete scan. `containers` are those that the index has completely.
 async fn heed(mut listener: Listener, containers: &[String], index: &Index, store: &Store) -> anyhow::Result<()> {
-    let time = if listener.hears() { REFRESH_EVERY } else { REFRESH_UNHEARD };
+    let time = if listener.hears() { SCAN_INTERVAL } else { UNANNOUNCED_SCAN_INTERVAL };
     let mut end = Instant::now() + time;
-    let mut note = Instant::now() + NOTE_EVERY;
+    let mut note = Instant::now() + NOTE_INTERVAL;
     let mut announced = Announcements::default();
     while Instant::now() < end {
         let wake = announced.next_due().map_or(note, |due| due.min(note)).min(end);
         if let Some(message) = listener.next(wake).await? {
             announced.add(message, Instant::now());
             // Received together, so that the newest of a burst is looked up first.
-            for _ in 0..BURST {
+            for _ in 0..MAX_BURST {
                 let Some(message) = listener.next(Instant::now()).await? else { break };
                 announced.add(message, Instant::now());
             }
         }
-        let due = announced.take_due(Instant::now(), LOOKED_FOR);
+        let due = announced.take_due(Instant::now(), MAX_LOOKUPS);
         let looks = due.into_iter().map(|one| async {
-            let found = index.take_over_completed(store, &one.message).await;
+            let found = index.add_completed(store, &one.message).await;
             (one, found)
         });
         for (one, found) in join_all(looks).await {
             if found? { announced.found(&one) } else { announced.missed(one, Instant::now()) }
         }
         if announced.has_dropped() {
-            end = end.min(Instant::now() + REFRESH_AFTER_LOSS);
+            end = end.min(Instant::now() + SCAN_DELAY_AFTER_LOSS);
         }
         if Instant::now() >= note {
             if listener.hears() && announced.is_complete() {
-                index.followed(containers, Timestamp::now())?;
+                index.mark_followed(containers, Timestamp::now())?;
             }
-            note = Instant::now() + NOTE_EVERY;
+            note = Instant::now() + NOTE_INTERVAL;
         }
     }
     listener.end().await;

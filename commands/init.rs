@@ -22,7 +22,7 @@ pub fn run(args: InitArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     if let Err(error) = TrustStore::of_user(&session.environment).trust_new(&created.root) {
         session.ui.warn(format!("created the site, but cannot trust it ({error}); name it with --site"));
     }
-    if session.ui.json {
+    if session.ui.is_json {
         session
             .ui
             .json(&serde_json::json!({"root": created.root, "files": created.files, "commit": created.commit}))?;

@@ -6,14 +6,14 @@ use apt_ci::runs::{Details, StoredRun};
 use apt_ci::store::{ObjectReader, Store, StoreError};
 use tokio::io::AsyncReadExt;
 
-use crate::results::naming::{Where, run_or_latest};
+use crate::results::run_ref::{PlaceArgs, run_or_latest};
 use crate::session::Session;
-use crate::ui::error::{NotFound, Unable};
+use crate::ui::error::{NotFound, OperationFailed};
 use crate::ui::exit::ExitStatus;
 use crate::ui::pager;
 
 /// Maximum size of a log in a JSON document, in bytes: the document is in memory as a whole.
-const JSON_LIMIT: u64 = 64 << 20;
+const MAX_JSON_LOG: u64 = 64 << 20;
 
 /// Show the log of a run, or of a package's latest run
 #[derive(clap::Args)]
@@ -29,7 +29,7 @@ pub struct LogArgs {
     #[arg(value_name = "RUN|PACKAGE")]
     run: String,
     #[command(flatten)]
-    place: Where,
+    place: PlaceArgs,
     /// Only the section of this test (can be repeated)
     #[arg(long = "test", value_name = "NAME", conflicts_with = "failed")]
     tests: Vec<String>,
@@ -43,7 +43,7 @@ pub struct LogArgs {
 
 pub async fn run(args: LogArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     if args.follow {
-        let Where { release, architecture } = args.place;
+        let PlaceArgs { release, architecture } = args.place;
         return crate::running::follow(args.run, release, architecture, session).await;
     }
     let site = session.site()?;
@@ -62,7 +62,7 @@ pub async fn run(args: LogArgs, session: &Session) -> anyhow::Result<ExitStatus>
                     }
                     outcome => format!("No test of {} failed: {outcome}.", run.id),
                 };
-                if session.ui.json {
+                if session.ui.is_json {
                     let mut document = serde_json::to_value(&run)?;
                     document["log"] = "".into();
                     session.ui.json(&document)?;
@@ -74,13 +74,13 @@ pub async fn run(args: LogArgs, session: &Session) -> anyhow::Result<ExitStatus>
     } else {
         run.log(&store).await?
     };
-    if session.ui.json {
+    if session.ui.is_json {
         let mut log = Vec::new();
-        let reading = (&mut text).take(JSON_LIMIT + 1).read_to_end(&mut log).await;
+        let reading = (&mut text).take(MAX_JSON_LOG + 1).read_to_end(&mut log).await;
         reading.with_context(|| format!("cannot read the log of {}", run.object("")))?;
-        if log.len() as u64 > JSON_LIMIT {
-            let message = format!("the log of {} is too long for --json: over {} MiB", run.id, JSON_LIMIT >> 20);
-            return Err(Unable { message, hint: "leave out --json to stream the log".into() }.into());
+        if log.len() as u64 > MAX_JSON_LOG {
+            let message = format!("the log of {} is too long for --json: over {} MiB", run.id, MAX_JSON_LOG >> 20);
+            return Err(OperationFailed { message, hint: "leave out --json to stream the log".into() }.into());
         }
         let mut document = serde_json::to_value(&run)?;
         document["log"] = String::from_utf8_lossy(&log).into();

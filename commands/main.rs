@@ -15,7 +15,6 @@ mod log;
 mod man;
 mod published;
 mod queues;
-mod record;
 mod request_ref;
 mod results;
 mod retry;
@@ -28,6 +27,7 @@ mod site;
 mod stack;
 mod submit;
 mod ui;
+mod undo_file;
 mod wait;
 mod worker;
 
@@ -98,7 +98,7 @@ enum Command {
 }
 
 /// Size of the stacks of threads that do what would hold up the others, in bytes. There may be many of them.
-const BLOCKING_STACK: usize = 2 << 20;
+const BLOCKING_STACK_SIZE: usize = 2 << 20;
 
 fn main() -> ExitCode {
     stack::enlarge();
@@ -119,7 +119,8 @@ fn begin() -> ExitCode {
     let cli = parsed.unwrap_or_else(|error| ui::usage::clearer(error, &command, words()).exit());
     let session = Session::new(cli.global);
     let runtime =
-        match tokio::runtime::Builder::new_current_thread().thread_stack_size(BLOCKING_STACK).enable_all().build() {
+        match tokio::runtime::Builder::new_current_thread().thread_stack_size(BLOCKING_STACK_SIZE).enable_all().build()
+        {
             Ok(runtime) => runtime,
             Err(error) => return ui::error::report(&anyhow::Error::new(error).context("cannot start the program")),
         };

@@ -9,9 +9,9 @@ use apt_ci::request::line::Submission;
 use apt_ci::site::Site;
 
 use crate::session::Session;
-use crate::ui::error::{BadInput, Unable};
+use crate::ui::error::{BadInput, OperationFailed};
 
-const UNCHECKED: &str = "leave out --check to request the test anyway";
+const UNCHECKED_HINT: &str = "leave out --check to request the test anyway";
 
 /// Refuses a trigger that is not published in its release. Triggers of requests with a PPA are not checked: they may be
 /// in the PPA.
@@ -31,7 +31,7 @@ pub async fn check(submissions: &[Submission], session: &Session, site: &Site) -
         session.ui.note("Triggers of requests with a PPA are not checked, because the PPA may contain them.");
     }
     session.use_one_tls_provider();
-    let unable = |error: LaunchpadError| Unable { message: error.to_string(), hint: UNCHECKED.into() };
+    let unable = |error: LaunchpadError| OperationFailed { message: error.to_string(), hint: UNCHECKED_HINT.into() };
     let launchpad = Launchpad::new(site.launchpad.clone()).map_err(unable)?;
     for (release, trigger) in wanted {
         let published = launchpad.published(trigger.package(), release).await.map_err(unable)?;
@@ -45,7 +45,7 @@ pub async fn check(submissions: &[Submission], session: &Session, site: &Site) -
             some => format!("published are {}", some.join(", ")),
         };
         let message = format!("{trigger} is not published in {release}; {there}");
-        return Err(BadInput { message, hint: Some(UNCHECKED.to_owned()) }.into());
+        return Err(BadInput { message, hint: Some(UNCHECKED_HINT.to_owned()) }.into());
     }
     Ok(())
 }

@@ -6,15 +6,15 @@ use anyhow::Context as _;
 use apt_ci::request::line::Submission;
 use apt_ci::request::{SourcePackage, Text};
 use apt_ci::result::Outcome;
-use apt_ci::runs::{Question, Recorded, RecordedError, StoredRun};
+use apt_ci::runs::{RecordedRequest, RecordedRequestError, RunFilter, StoredRun};
 
 use crate::help::heading::QUEUEING;
-use crate::results::asking::{ask, outcome, releases};
-use crate::results::known::check_places;
-use crate::results::naming::{Where, run_or_latest};
+use crate::results::query::{ask, outcome, releases};
+use crate::results::run_ref::{PlaceArgs, run_or_latest};
+use crate::results::spelling::check_places;
 use crate::session::Session;
 use crate::submit::{SubmitArgs, is_wanted, submit};
-use crate::ui::error::Unable;
+use crate::ui::error::OperationFailed;
 use crate::ui::exit::ExitStatus;
 use crate::ui::when::Since;
 
@@ -48,7 +48,7 @@ pub struct RetryArgs {
     #[arg(long, value_name = "PACKAGE", conflicts_with = "runs", help_heading = "Which runs")]
     package: Option<SourcePackage>,
     #[command(flatten, next_help_heading = "Which runs")]
-    place: Where,
+    place: PlaceArgs,
     /// Name recorded as the requester
     #[arg(long, value_name = "NAME", help_heading = QUEUEING, hide_short_help = true)]
     requester: Option<Text>,
@@ -67,13 +67,13 @@ pub async fn run(args: RetryArgs, session: &Session) -> anyhow::Result<ExitStatu
     let store = session.store(&site)?;
     let mut runs: Vec<StoredRun> = Vec::new();
     if args.runs.is_empty() {
-        let question = Question {
+        let question = RunFilter {
             package: args.package.clone(),
             releases: releases(args.place.release.as_slice(), &site)?,
             architecture: args.place.architecture.clone(),
             outcomes: args.outcomes.clone(),
             since: args.since.map(|since| since.0),
-            ..Question::default()
+            ..RunFilter::default()
         };
         (runs, _) = ask(&question, usize::MAX, session, &site, &store).await?;
         if runs.is_empty() {
@@ -95,9 +95,9 @@ pub async fn run(args: RetryArgs, session: &Session) -> anyhow::Result<ExitStatu
     let mut seen = BTreeSet::new();
     for run in &runs {
         let name = run.path.folder(&run.id);
-        let Recorded { submission: Submission { queue, request }, whole, .. } = match run.request(&store).await {
+        let RecordedRequest { submission: Submission { queue, request }, whole, .. } = match run.request(&store).await {
             Ok(recorded) => recorded,
-            Err(RecordedError::Store(error)) => {
+            Err(RecordedRequestError::Store(error)) => {
                 return Err(error).with_context(|| format!("cannot read the result of {name}"));
             }
             // A run that cannot be retried does not stop the others.
@@ -108,7 +108,7 @@ pub async fn run(args: RetryArgs, session: &Session) -> anyhow::Result<ExitStatu
             Err(error) => {
                 let message = format!("cannot retry {name}: {error}");
                 let hint = "request the test with `apt-ci run` instead";
-                return Err(Unable { message, hint: hint.into() }.into());
+                return Err(OperationFailed { message, hint: hint.into() }.into());
             }
         };
         // Several runs of the same request are retried once.
@@ -117,10 +117,10 @@ pub async fn run(args: RetryArgs, session: &Session) -> anyhow::Result<ExitStatu
         }
         incomplete += usize::from(!whole);
         let request = match &args.requester {
-            Some(requester) => request.requested_by(requester),
+            Some(requester) => request.with_requester(requester),
             None => request,
         };
-        submissions.push(Submission { queue, request: request.identified().submitted_at(now) });
+        submissions.push(Submission { queue, request: request.with_id().with_submit_time(now) });
     }
     if incomplete > 0 {
         session.ui.warn(format!(

@@ -208,7 +208,7 @@ pub async fn run(mut args: RunArgs, session: &Session) -> anyhow::Result<ExitSta
     let now = jiff::Timestamp::now();
     let submissions: Vec<Submission> = submissions
         .into_iter()
-        .map(|Submission { queue, request }| Submission { queue, request: request.identified().submitted_at(now) })
+        .map(|Submission { queue, request }| Submission { queue, request: request.with_id().with_submit_time(now) })
         .collect();
     submit(submissions, &args.submit, session, &site).await
 }
@@ -310,7 +310,7 @@ async fn read_batch(file: &PathBuf, requester: Option<&Text>) -> anyhow::Result<
         let at = || format!("{name}, line {}", number + 1);
         let Submission { queue, mut request } = Submission::parse_line(line).with_context(at)?;
         if let Some(requester) = requester {
-            request = request.requested_by(requester);
+            request = request.with_requester(requester);
         }
         submissions.push(Submission { queue, request });
     }

@@ -187,7 +187,7 @@ impl Session {
     async fn confirm(&self, credentials: &Credentials, missing: Vec<Recipient>) -> anyhow::Result<()> {
         if !missing.is_empty() {
             let lines: Vec<String> = missing.iter().map(Recipient::line).collect();
-            if ask::somebody().is_err() {
+            if ask::require_terminal().is_err() {
                 return Err(CredentialsError::Unconfirmed(lines).into());
             }
             self.ui.note("These keys could decrypt what is stored, and you have not confirmed them:");

@@ -62,7 +62,7 @@ pub fn run(args: SiteArgs, session: &Session) -> anyhow::Result<ExitStatus> {
                 return Err(BadInput { message, hint: Some(hint) }.into());
             }
             let TrustedSite { path, owner } = store.trust(&dir)?;
-            if session.ui.json {
+            if session.ui.is_json {
                 session.ui.json(&json!({"path": path, "owner": owner}))?;
             }
             session.ui.note(format!("Trusting the site {}.", path.display()));
@@ -96,7 +96,7 @@ fn folder(given: Option<PathBuf>, session: &Session) -> anyhow::Result<PathBuf> 
 }
 
 fn list(sites: &[TrustedSite], session: &Session) -> anyhow::Result<()> {
-    if session.ui.json {
+    if session.ui.is_json {
         return session.ui.json(&sites);
     }
     if sites.is_empty() {

@@ -9,15 +9,15 @@ use std::process::Command;
 use std::thread::Builder;
 
 /// Size of the stacks, in bytes. Only the used part of a stack takes memory.
-const STACK: usize = 256 << 20;
+const STACK_SIZE: usize = 256 << 20;
 /// Variable with the default stack size of threads, such as the library's. It is read when the first thread starts.
-const VARIABLE: &str = "RUST_MIN_STACK";
+const STACK_SIZE_VARIABLE: &str = "RUST_MIN_STACK";
 
 /// Executes this program again in the same process, with large stacks for its threads. Returns if they are large
 /// already, or if that is not possible: then only such messages are a danger.
 pub fn enlarge() {
-    let size = std::env::var(VARIABLE).ok().and_then(|size| size.parse::<usize>().ok());
-    if size.is_some_and(|size| size >= STACK) {
+    let size = std::env::var(STACK_SIZE_VARIABLE).ok().and_then(|size| size.parse::<usize>().ok());
+    if size.is_some_and(|size| size >= STACK_SIZE) {
         return;
     }
     // By its path: as /proc/self/exe, it would be called "exe" in lists of processes.
@@ -27,7 +27,7 @@ pub fn enlarge() {
     if let Some(name) = arguments.next() {
         program.arg0(name);
     }
-    let error = program.args(arguments).env(VARIABLE, STACK.to_string()).exec();
+    let error = program.args(arguments).env(STACK_SIZE_VARIABLE, STACK_SIZE.to_string()).exec();
     // Logging is not set up yet, and the command itself is not in danger.
     drop(error);
 }
@@ -37,6 +37,6 @@ pub fn enlarge() {
 /// # Errors
 /// When no thread can be started.
 pub fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> std::io::Result<T> {
-    let thread = Builder::new().name("apt-ci".to_owned()).stack_size(STACK).spawn(work)?;
+    let thread = Builder::new().name("apt-ci".to_owned()).stack_size(STACK_SIZE).spawn(work)?;
     Ok(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
 }

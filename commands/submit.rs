@@ -5,8 +5,8 @@ use std::iter::repeat_with;
 
 use anyhow::{Context as _, anyhow};
 use apt_ci::broker::{Broker, BrokerError};
-use apt_ci::duplicates::{self, Duplicate, State};
-use apt_ci::follow::Followed;
+use apt_ci::duplicates::{self, Duplicate, DuplicateState};
+use apt_ci::follow::FollowedRequest;
 use apt_ci::release::QueueName;
 use apt_ci::request::line::Submission;
 use apt_ci::request::{Request, RequestId};
@@ -16,35 +16,35 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::help::heading::{QUEUEING, WAITING};
-use crate::record::Record;
 use crate::session::Session;
-use crate::ui::error::Unable;
+use crate::ui::error::OperationFailed;
 use crate::ui::exit::ExitStatus;
 use crate::ui::interrupt;
 use crate::ui::short_id::ShortIds;
 use crate::ui::table::{self, Cell, Column};
 use crate::ui::{ask, progress, when};
+use crate::undo_file::UndoFile;
 use crate::wait::wait;
 
 /// Maximum number of requests that are submitted without confirmation, by commands whose arguments do not tell the
 /// number.
-const UNASKED: usize = 20;
+const MAX_UNCONFIRMED: usize = 20;
 
 /// Columns of a table of queued requests.
 pub const QUEUED: [Column<'_>; 3] = [Column::new("QUEUE"), Column::new("PACKAGE").wrap(), Column::new("REQUEST")];
 
 /// Maximum number of duplicates that are named.
-const TOLD: usize = 20;
+const MAX_NAMED: usize = 20;
 
 /// Asks the user to confirm a large number of requests. Returns whether to submit them.
 ///
 /// # Errors
 /// When the user would have to be asked, and cannot be.
 pub async fn is_wanted(count: usize, yes: bool, session: &Session) -> anyhow::Result<bool> {
-    if count <= UNASKED || yes {
+    if count <= MAX_UNCONFIRMED || yes {
         return Ok(true);
     }
-    ask::somebody().with_context(|| format!("refusing to request {count} tests without confirmation"))?;
+    ask::require_terminal().with_context(|| format!("refusing to request {count} tests without confirmation"))?;
     let is_wanted = ask::confirm(format!("Request {count} tests?")).await?;
     if !is_wanted {
         session.ui.note("Nothing was requested.");
@@ -187,7 +187,7 @@ fn unconfirmed(
     if !is_unknown || rest.is_empty() {
         return error;
     }
-    let record = Record::of_now(site, "unconfirmed");
+    let record = UndoFile::of_now(site, "unconfirmed");
     let message = match error.is::<BrokerError>() {
         true => error.to_string(),
         false => {
@@ -202,7 +202,7 @@ fn unconfirmed(
     let file = record.path().display();
     let force = if args.force { "--force " } else { "" };
     match written {
-        Ok(()) => Unable {
+        Ok(()) => OperationFailed {
             message,
             hint: format!(
                 "run `apt-ci run {force}--batch {file}` to submit the unconfirmed requests again; they keep their \
@@ -210,7 +210,7 @@ fn unconfirmed(
             )
             .into(),
         },
-        Err(failure) => Unable {
+        Err(failure) => OperationFailed {
             message: format!("{message}; cannot record the unconfirmed requests: {failure}"),
             hint: "run `apt-ci queues QUEUE` to see which of them are queued".into(),
         },
@@ -219,10 +219,10 @@ fn unconfirmed(
 }
 
 /// Returns the requests to wait for, each once.
-fn followed(new: &[Submission], already: Vec<Followed>) -> Vec<Followed> {
+fn followed(new: &[Submission], already: Vec<FollowedRequest>) -> Vec<FollowedRequest> {
     let new = new.iter().filter_map(|Submission { queue, request }| {
         let id = request.uuid()?.clone();
-        Some(Followed::new(id, request, queue))
+        Some(FollowedRequest::new(id, request, queue))
     });
     let mut seen = HashSet::new();
     new.chain(already).filter(|one| seen.insert(one.uuid.clone())).collect()
@@ -232,9 +232,9 @@ fn followed(new: &[Submission], already: Vec<Followed>) -> Vec<Followed> {
 ///
 /// # Errors
 /// When one was queued without an id, so that its result could not be told from others.
-fn waited_for(already: &[(Submission, Duplicate)]) -> Result<Vec<Followed>, Unable> {
+fn waited_for(already: &[(Submission, Duplicate)]) -> Result<Vec<FollowedRequest>, OperationFailed> {
     let one = |(Submission { queue, request }, duplicate): &(Submission, Duplicate)| {
-        let id = duplicate.uuid.parse().map_err(|_| Unable {
+        let id = duplicate.uuid.parse().map_err(|_| OperationFailed {
             message: format!(
                 "{} in {queue} is already queued, but without an id; cannot wait for it",
                 request.package()
@@ -242,7 +242,7 @@ fn waited_for(already: &[(Submission, Duplicate)]) -> Result<Vec<Followed>, Unab
             hint: "use --force to request the test once more; the queued request gets an id when a worker takes it"
                 .into(),
         })?;
-        Ok(Followed::new(id, request, queue))
+        Ok(FollowedRequest::new(id, request, queue))
     };
     already.iter().map(one).collect()
 }
@@ -288,7 +288,7 @@ async fn duplicates(
 
 fn show(queued: &[Submission], already: &[(Submission, Duplicate)], session: &Session) -> anyhow::Result<()> {
     let id = |request: &Request| request.uuid().map(ToString::to_string).unwrap_or_default();
-    if session.ui.json {
+    if session.ui.is_json {
         let one = |submission: &Submission, uuid: &str, state: &str| {
             let Submission { queue, request } = submission;
             json!({"queue": queue, "package": request.package().as_str(), "uuid": uuid, "state": state})
@@ -309,15 +309,15 @@ fn show(queued: &[Submission], already: &[(Submission, Duplicate)], session: &Se
 
 /// Names the duplicates.
 fn tell(already: &[(Submission, Duplicate)], session: &Session) {
-    if session.ui.json {
+    if session.ui.is_json {
         return;
     }
     let now = Timestamp::now();
-    for (Submission { queue, request }, duplicate) in already.iter().take(TOLD) {
+    for (Submission { queue, request }, duplicate) in already.iter().take(MAX_NAMED) {
         session.ui.note(format!("{} in {queue} {}.", request.package(), said(duplicate, now)));
     }
-    if already.len() > TOLD {
-        session.ui.note(format!("… and {} more.", already.len() - TOLD));
+    if already.len() > MAX_NAMED {
+        session.ui.note(format!("… and {} more.", already.len() - MAX_NAMED));
     }
     if !already.is_empty() {
         session.ui.note("Not submitted again (use --force to submit anyway).");
@@ -328,13 +328,13 @@ fn tell(already: &[(Submission, Duplicate)], session: &Session) {
 fn said(duplicate: &Duplicate, now: Timestamp) -> String {
     let Duplicate { uuid, state } = duplicate;
     match state {
-        State::Queued => format!("is already queued as {uuid}"),
-        State::Noted(time) => {
+        DuplicateState::Queued => format!("is already queued as {uuid}"),
+        DuplicateState::Noted(time) => {
             format!("was queued as {uuid} {}; its queue cannot be listed", when::ago(*time, now))
         }
-        State::AskedTwice => "is requested twice in this call".to_owned(),
-        State::Running(None) => format!("is already running as {uuid}"),
-        State::Running(Some((since, worker))) => {
+        DuplicateState::AskedTwice => "is requested twice in this call".to_owned(),
+        DuplicateState::Running(None) => format!("is already running as {uuid}"),
+        DuplicateState::Running(Some((since, worker))) => {
             let seconds = u64::try_from(now.as_second() - since.as_second()).unwrap_or_default();
             format!("is already running for {} on {worker} as {uuid}", when::duration(seconds))
         }

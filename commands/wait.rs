@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use apt_ci::broker::{Broker, BrokerError};
-use apt_ci::follow::{Change, Followed, Follower, Stage};
+use apt_ci::follow::{FollowedRequest, Follower, Stage, StageChange};
 use apt_ci::release::{Context, QueueName};
 use apt_ci::request::{Request, RequestId};
 use apt_ci::result::Outcome;
@@ -26,23 +26,23 @@ use crate::ui::table::{self, Cell, Column};
 use crate::ui::when;
 
 /// Interval between polls.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Number of polls before the first check whether workers serve the queues.
-const FIRST_ASK: u32 = 3;
+const FIRST_SERVED_CHECK: u32 = 3;
 /// Number of polls between such checks.
-const ASK_WHO_SERVES_EVERY: u32 = 30;
+const SERVED_CHECK_INTERVAL: u32 = 30;
 /// Maximum number of polls that may fail in a row, so that servers can be restarted.
-const FAILURES: u32 = 60;
+const MAX_FAILED_POLLS: u32 = 60;
 /// Maximum number of attempts to find a request.
-const LOOKS: u32 = 4;
+const MAX_POLLS: u32 = 4;
 /// Maximum number of requests with a line each on a terminal; more are only counted.
-const LINES: usize = 15;
+const MAX_LINES: usize = 15;
 /// Length of a run's id, in characters.
 const RUN_ID_LENGTH: usize = 22;
 
 /// Waits until all tests have ended, and reports how they ended.
 pub async fn wait(
-    mut followed: Vec<Followed>,
+    mut followed: Vec<FollowedRequest>,
     broker: &Broker,
     store: &Store,
     session: &Session,
@@ -50,7 +50,7 @@ pub async fn wait(
     let mut follower = Follower::new(broker, store);
     let view = View::new(&followed, session);
     let mut failures = 0;
-    let mut unserved = Unserved::default();
+    let mut unserved = UnservedQueues::default();
     // One for all polls, so that Ctrl-C between two of them is not missed.
     let mut ctrl_c = pin!(interrupt::ctrl_c());
     loop {
@@ -65,7 +65,7 @@ pub async fn wait(
             }
             Err(error) => {
                 failures += 1;
-                if failures == FAILURES {
+                if failures == MAX_FAILED_POLLS {
                     view.end();
                     let again =
                         format!("the tests continue (`apt-ci run --watch {}` waits for them again)", open(&followed));
@@ -81,7 +81,7 @@ pub async fn wait(
         }
         let pause = async {
             unserved.tell(&follower, &followed, session).await;
-            follower.pause(&mut followed, LOOK_EVERY).await;
+            follower.pause(&mut followed, POLL_INTERVAL).await;
         };
         tokio::select! {
             () = pause => {}
@@ -89,7 +89,7 @@ pub async fn wait(
         }
     }
     view.end();
-    if !session.ui.json {
+    if !session.ui.is_json {
         results(&followed, session)?;
     }
     Ok(verdict(&followed))
@@ -97,15 +97,15 @@ pub async fn wait(
 
 /// Warns about queues without a worker, once for each.
 #[derive(Default)]
-struct Unserved {
+struct UnservedQueues {
     looks: u32,
     told: HashSet<QueueName>,
 }
 
-impl Unserved {
-    async fn tell(&mut self, follower: &Follower<'_>, followed: &[Followed], session: &Session) {
+impl UnservedQueues {
+    async fn tell(&mut self, follower: &Follower<'_>, followed: &[FollowedRequest], session: &Session) {
         self.looks += 1;
-        if self.looks % ASK_WHO_SERVES_EVERY != FIRST_ASK {
+        if self.looks % SERVED_CHECK_INTERVAL != FIRST_SERVED_CHECK {
             return;
         }
         let unserved = follower.unserved(followed).await.unwrap_or_default();
@@ -122,15 +122,15 @@ pub async fn watch(texts: &[RequestId], session: &Session) -> anyhow::Result<Exi
     let site = session.site()?;
     let store = session.store(&site)?;
     let broker = session.broker(&site).await?;
-    let mut followed: Vec<Followed> = Vec::new();
+    let mut followed: Vec<FollowedRequest> = Vec::new();
     for text in texts {
         // A request that is changing hands may be missed once.
         let mut looks = 1;
         let found = loop {
             match find(text.as_str(), &broker, &store, &site).await {
-                Err(error) if error.is::<NotFound>() && looks < LOOKS => {
+                Err(error) if error.is::<NotFound>() && looks < MAX_POLLS => {
                     looks += 1;
-                    tokio::time::sleep(LOOK_EVERY / 4).await;
+                    tokio::time::sleep(POLL_INTERVAL / 4).await;
                 }
                 found => break found?,
             }
@@ -145,14 +145,14 @@ pub async fn watch(texts: &[RequestId], session: &Session) -> anyhow::Result<Exi
 }
 
 /// Finds a request where it is now: with a worker, in a queue, or among the results.
-async fn find(text: &str, broker: &Broker, store: &Store, site: &Site) -> anyhow::Result<Followed> {
+async fn find(text: &str, broker: &Broker, store: &Store, site: &Site) -> anyhow::Result<FollowedRequest> {
     let here = |body: &[u8], queue: &QueueName| {
         let request = Request::parse(body).ok()?;
         let id = request.uuid().filter(|id| id.as_str().starts_with(text))?.clone();
-        Some(Followed::found(id, &request, queue))
+        Some(FollowedRequest::found(id, &request, queue))
     };
-    let is_exact = |found: &Followed| found.uuid.as_str() == text;
-    let mut found: Vec<Followed> =
+    let is_exact = |found: &FollowedRequest| found.uuid.as_str() == text;
+    let mut found: Vec<FollowedRequest> =
         broker.running().await?.iter().filter_map(|test| here(&test.body, &test.queue)).collect();
     // A running test that is named by its whole id is found without listing queues.
     if let Some(exact) = found.iter().position(is_exact) {
@@ -193,7 +193,7 @@ async fn find(text: &str, broker: &Broker, store: &Store, site: &Site) -> anyhow
 }
 
 /// Finds a request among the results of the site's releases.
-async fn finished(text: &str, store: &Store, site: &Site) -> anyhow::Result<Option<Followed>> {
+async fn finished(text: &str, store: &Store, site: &Site) -> anyhow::Result<Option<FollowedRequest>> {
     let mut found: Vec<(RequestId, StoredRun)> = Vec::new();
     for release in site.releases.value.keys() {
         // Newest first: of a request with several runs, the last one counts.
@@ -208,7 +208,7 @@ async fn finished(text: &str, store: &Store, site: &Site) -> anyhow::Result<Opti
     let (id, run) = found.swap_remove(place);
     let queue = QueueName::new(Context::Distribution, run.path.release.clone(), run.path.architecture.clone());
     let request = Request::new(run.path.package.clone(), Default::default())?;
-    let mut followed = Followed::new(id, &request, &queue);
+    let mut followed = FollowedRequest::new(id, &request, &queue);
     followed.stage = Stage::done(run, store).await?;
     Ok(Some(followed))
 }
@@ -218,14 +218,14 @@ fn place_of<'a>(text: &str, ids: impl Iterator<Item = &'a str>) -> Result<Option
     request_ref::find(text, ids.map(|id| Candidate { id, package: None }))
 }
 
-fn interrupted(followed: &[Followed], view: View, session: &Session) -> anyhow::Result<ExitStatus> {
+fn interrupted(followed: &[FollowedRequest], view: View, session: &Session) -> anyhow::Result<ExitStatus> {
     view.end();
     session.ui.note(format!("The tests continue. Run `apt-ci run --watch {}` to wait for them again.", open(followed)));
     Ok(ExitStatus::Interrupted)
 }
 
 /// Returns the ids of requests whose tests have not ended.
-fn open(followed: &[Followed]) -> String {
+fn open(followed: &[FollowedRequest]) -> String {
     let open = followed.iter().filter(|one| !one.stage.is_end()).map(|one| one.uuid.as_str());
     open.collect::<Vec<_>>().join(" ")
 }
@@ -243,14 +243,14 @@ enum View {
 }
 
 impl View {
-    fn new(followed: &[Followed], session: &Session) -> Self {
-        if session.ui.json {
+    fn new(followed: &[FollowedRequest], session: &Session) -> Self {
+        if session.ui.is_json {
             return Self::Events;
         }
         if !session.ui.moves() {
             return Self::Remarks;
         }
-        if followed.len() > LINES {
+        if followed.len() > MAX_LINES {
             return Self::Summary(moving(ProgressBar::new_spinner()));
         }
         let all = MultiProgress::new();
@@ -260,7 +260,7 @@ impl View {
         Self::Lines(all, lines)
     }
 
-    fn show(&self, followed: &[Followed], changed: &[Change], session: &Session) -> anyhow::Result<()> {
+    fn show(&self, followed: &[FollowedRequest], changed: &[StageChange], session: &Session) -> anyhow::Result<()> {
         match self {
             Self::Lines(_, lines) => {
                 for (one, line) in followed.iter().zip(lines) {
@@ -273,7 +273,7 @@ impl View {
             Self::Summary(line) => line.set_message(summary(followed)),
             Self::Remarks => {
                 for one in
-                    changed.iter().filter(|change| change.entered).filter_map(|change| followed.get(change.index))
+                    changed.iter().filter(|change| change.is_new_stage).filter_map(|change| followed.get(change.index))
                 {
                     session.ui.note(said(one));
                 }
@@ -309,7 +309,7 @@ fn moving(line: ProgressBar) -> ProgressBar {
 }
 
 /// Returns the current stage of a request as a line of JSON.
-fn event(one: &Followed) -> Value {
+fn event(one: &FollowedRequest) -> Value {
     let mut event = json!(one.stage);
     event["time"] = json!(Timestamp::now());
     event["uuid"] = json!(one.uuid.as_str());
@@ -318,8 +318,8 @@ fn event(one: &Followed) -> Value {
     event
 }
 
-fn said(one: &Followed) -> String {
-    let Followed { package, queue, uuid, .. } = one;
+fn said(one: &FollowedRequest) -> String {
+    let FollowedRequest { package, queue, uuid, .. } = one;
     let state = match &one.stage {
         Stage::Unseen if one.is_hidden() => format!("is queued as {uuid}, in a queue that cannot be listed"),
         Stage::Unseen => format!("was requested as {uuid}"),
@@ -340,7 +340,7 @@ fn said(one: &Followed) -> String {
     plain(&format!("{package} in {queue} {state}")).into_owned()
 }
 
-fn summary(followed: &[Followed]) -> String {
+fn summary(followed: &[FollowedRequest]) -> String {
     let count = |is: fn(&Stage) -> bool| followed.iter().filter(|one| is(&one.stage)).count();
     format!(
         "{} queued, {} running, {} of {} finished",
@@ -351,7 +351,7 @@ fn summary(followed: &[Followed]) -> String {
     )
 }
 
-fn results(followed: &[Followed], session: &Session) -> anyhow::Result<()> {
+fn results(followed: &[FollowedRequest], session: &Session) -> anyhow::Result<()> {
     let rows: Vec<Vec<Cell>> = followed
         .iter()
         .map(|one| {
@@ -385,8 +385,8 @@ fn results(followed: &[Followed], session: &Session) -> anyhow::Result<()> {
 }
 
 /// Returns the exit status for all requests together.
-fn verdict(followed: &[Followed]) -> ExitStatus {
-    let outcome = |one: &Followed| match &one.stage {
+fn verdict(followed: &[FollowedRequest]) -> ExitStatus {
+    let outcome = |one: &FollowedRequest| match &one.stage {
         // A run without the requested test is inconclusive.
         Stage::Done { run, missing_test: None } => Some(run.outcome()),
         _ => None,

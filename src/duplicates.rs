@@ -6,7 +6,7 @@ use crate::broker::{Broker, BrokerError};
 use crate::release::QueueName;
 use crate::request::line::Submission;
 use crate::request::{Request, SourcePackage};
-use crate::result::Place;
+use crate::result::ResultLocation;
 use crate::runs;
 use crate::store::Store;
 use crate::submitted::Notes;
@@ -18,12 +18,12 @@ pub struct Duplicate {
     /// Id of the existing request; empty if it has none.
     pub uuid: String,
     /// Place of the existing request.
-    pub state: State,
+    pub state: DuplicateState,
 }
 
 /// Place of an existing request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub enum DuplicateState {
     /// The request waits for a worker, or waits out a delay.
     Queued,
     /// The request was queued at this time, in a queue that cannot be listed, and was not seen to run.
@@ -34,7 +34,7 @@ pub enum State {
     AskedTwice,
 }
 
-impl State {
+impl DuplicateState {
     /// Returns the word for it in output for programs.
     pub fn word(&self) -> &'static str {
         match self {
@@ -46,7 +46,7 @@ impl State {
 
 /// The existing requests, by queue and package, so that the same test is searched for among few.
 #[derive(Default)]
-struct There(HashMap<QueueName, HashMap<SourcePackage, Vec<(Request, Duplicate)>>>);
+struct ExistingRequests(HashMap<QueueName, HashMap<SourcePackage, Vec<(Request, Duplicate)>>>);
 
 /// Returns, for each submission, the existing request for the same test.
 ///
@@ -62,7 +62,7 @@ pub async fn find(
 ) -> Result<Vec<Option<Duplicate>>, BrokerError> {
     let queues: BTreeSet<&QueueName> = submissions.iter().map(|submission| &submission.queue).collect();
     let queues: Vec<QueueName> = queues.into_iter().cloned().collect();
-    let mut there = There::default();
+    let mut there = ExistingRequests::default();
     // Most of many queues are empty, which is quick to find out. A single queue is listed at once.
     let filled = match queues.as_slice() {
         [_] => queues,
@@ -82,7 +82,7 @@ pub async fn find(
     for Submission { queue, request } in submissions {
         let alike = asked.entry((queue, request.package())).or_default();
         if let Some(earlier) = alike.iter().find(|earlier| earlier.same_test(request)) {
-            duplicates.push(Some(Duplicate { uuid: id(earlier), state: State::AskedTwice }));
+            duplicates.push(Some(Duplicate { uuid: id(earlier), state: DuplicateState::AskedTwice }));
             continue;
         }
         alike.push(request);
@@ -92,7 +92,7 @@ pub async fn find(
         let noted = notes.find(submissions, Timestamp::now());
         for ((duplicate, submission), noted) in duplicates.iter_mut().zip(submissions).zip(noted) {
             if let Some(noted) = noted.filter(|_| duplicate.is_none() && hidden.contains(&submission.queue)) {
-                *duplicate = Some(Duplicate { uuid: noted.uuid.to_string(), state: State::Noted(noted.time) });
+                *duplicate = Some(Duplicate { uuid: noted.uuid.to_string(), state: DuplicateState::Noted(noted.time) });
             }
         }
     }
@@ -101,7 +101,7 @@ pub async fn find(
 
 /// Returns whether any duplicate is known only by its note.
 pub fn any_noted(duplicates: &[Option<Duplicate>]) -> bool {
-    duplicates.iter().flatten().any(|duplicate| matches!(duplicate.state, State::Noted(_)))
+    duplicates.iter().flatten().any(|duplicate| matches!(duplicate.state, DuplicateState::Noted(_)))
 }
 
 /// Drops duplicates that are known by a note and have a result: they no longer wait.
@@ -110,8 +110,8 @@ pub fn any_noted(duplicates: &[Option<Duplicate>]) -> bool {
 /// never run.
 pub async fn drop_finished(duplicates: &mut [Option<Duplicate>], submissions: &[Submission], store: Option<&Store>) {
     for (duplicate, submission) in duplicates.iter_mut().zip(submissions) {
-        let Some(Duplicate { uuid, state: State::Noted(_) }) = duplicate else { continue };
-        let place = Place::of(&submission.request, &submission.queue);
+        let Some(Duplicate { uuid, state: DuplicateState::Noted(_) }) = duplicate else { continue };
+        let place = ResultLocation::of(&submission.request, &submission.queue);
         let waits = match (store, uuid.parse()) {
             (Some(store), Ok(uuid)) => matches!(runs::with_uuid(store, &place, &uuid).await, Ok(None)),
             _ => false,
@@ -122,7 +122,7 @@ pub async fn drop_finished(duplicates: &mut [Option<Duplicate>], submissions: &[
     }
 }
 
-impl There {
+impl ExistingRequests {
     /// Adds the requests that wait. Returns whether any request runs, and the queues that cannot be listed.
     async fn see_what_waits(
         &mut self,
@@ -145,7 +145,7 @@ impl There {
             // Few messages of a long queue are about these packages; the others need not be parsed.
             let bodies = contents.ready.iter().chain(&contents.delayed).filter(|body| is_about(body, packages));
             for request in bodies.filter_map(|body| Request::parse(body).ok()) {
-                self.add(queue, request, State::Queued);
+                self.add(queue, request, DuplicateState::Queued);
             }
         }
         Ok((anything_runs, hidden))
@@ -154,14 +154,14 @@ impl There {
     async fn see_what_runs(&mut self, broker: &Broker) -> Result<(), BrokerError> {
         for test in broker.running().await? {
             if let Some(request) = test.request() {
-                let told = test.news.map(|news| (news.since, news.worker));
-                self.add(&test.queue, request, State::Running(told));
+                let told = test.progress.map(|news| (news.since, news.worker));
+                self.add(&test.queue, request, DuplicateState::Running(told));
             }
         }
         Ok(())
     }
 
-    fn add(&mut self, queue: &QueueName, request: Request, state: State) {
+    fn add(&mut self, queue: &QueueName, request: Request, state: DuplicateState) {
         let duplicate = Duplicate { uuid: id(&request), state };
         let of_queue = self.0.entry(queue.clone()).or_default();
         of_queue.entry(request.package().clone()).or_default().push((request, duplicate));

@@ -8,37 +8,37 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::broker::{Broker, BrokerError, Listener, News, Topic};
+use crate::broker::{Broker, BrokerError, Listener, TestProgress, Topic};
 use crate::release::QueueName;
 use crate::request::{Request, RequestId};
-use crate::result::Place;
+use crate::result::ResultLocation;
 use crate::result::layout::PackagePath;
 use crate::runs::{self, StoredRun};
 use crate::status::{PRIVATE_LOG, PRIVATE_PACKAGE, TestComplete};
 use crate::store::{Store, StoreError};
 
 /// Interval between looks into unchanged queues. On RabbitMQ, a look takes their messages for a moment.
-const QUEUES_EVERY: Duration = Duration::from_secs(10);
+const QUEUE_POLL_INTERVAL: Duration = Duration::from_secs(10);
 /// Interval for the embedded queue, where a look takes nothing, and ends of tests are not announced.
-const LOCAL_QUEUES_EVERY: Duration = Duration::from_secs(1);
+const LOCAL_QUEUE_POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Interval between attempts to listen for the ends of tests.
-const LISTEN_AGAIN: Duration = Duration::from_secs(10);
+const LISTEN_RETRY_DELAY: Duration = Duration::from_secs(10);
 /// Timeout for an attempt to listen.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum number of unsuccessful looks before a request counts as gone. A request that changes hands is invisible for a
 /// moment, and a store may show a new result late.
-const LOOKS: u32 = 10;
+const MAX_POLLS: u32 = 10;
 /// Maximum number of unsuccessful looks for a request that was never seen, in a queue whose messages are invisible. Then it
 /// is assumed to wait there.
-const HIDDEN_LOOKS: u32 = 3;
+const MAX_HIDDEN_POLLS: u32 = 3;
 /// Number of packages whose results are listed concurrently.
-const LISTINGS: usize = 8;
+const LISTING_CONCURRENCY: usize = 8;
 /// Tolerance for the time of a result before its request, when clocks differ or a time has no zone.
-const SKEW: SignedDuration = SignedDuration::from_hours(24);
+const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(24);
 
 /// A request that is followed.
 #[derive(Debug, Clone)]
-pub struct Followed {
+pub struct FollowedRequest {
     /// Its id.
     pub uuid: RequestId,
     /// The shown package. Only the requester of a private run sees it; another observer does not.
@@ -46,7 +46,7 @@ pub struct Followed {
     /// Its queue.
     pub queue: QueueName,
     /// The location of its result.
-    pub place: Place,
+    pub place: ResultLocation,
     /// Its current stage.
     pub stage: Stage,
     is_private: bool,
@@ -116,10 +116,10 @@ impl Stage {
     }
 }
 
-impl Followed {
+impl FollowedRequest {
     /// Returns a request that this process has submitted.
     pub fn new(uuid: RequestId, request: &Request, queue: &QueueName) -> Self {
-        let place = Place::of(request, queue);
+        let place = ResultLocation::of(request, queue);
         let package = request.package().to_string();
         let asked = request.submitted().map(|submitted| submitted.min(Timestamp::now()));
         Self {
@@ -129,7 +129,7 @@ impl Followed {
             place,
             stage: Stage::Unseen,
             is_private: request.is_private(),
-            earliest: asked.and_then(|asked| asked.checked_sub(SKEW).ok()).unwrap_or(Timestamp::UNIX_EPOCH),
+            earliest: asked.and_then(|asked| asked.checked_sub(MAX_CLOCK_SKEW).ok()).unwrap_or(Timestamp::UNIX_EPOCH),
             missed: 0,
             is_hidden: false,
             expected: 0,
@@ -178,7 +178,7 @@ impl Followed {
             return self.stage.clone();
         }
         self.missed += 1;
-        let looks = if is_dark && self.stage == Stage::Unseen { HIDDEN_LOOKS } else { LOOKS };
+        let looks = if is_dark && self.stage == Stage::Unseen { MAX_HIDDEN_POLLS } else { MAX_POLLS };
         if self.missed < looks {
             return self.stage.clone();
         }
@@ -203,11 +203,11 @@ pub enum FollowError {
 
 /// A change of a followed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Change {
+pub struct StageChange {
     /// Its index in the list.
     pub index: usize,
     /// Whether it entered another stage; otherwise only its position or the line of its log changed.
-    pub entered: bool,
+    pub is_new_stage: bool,
 }
 
 /// Observes requests until they end.
@@ -229,7 +229,7 @@ impl<'a> Follower<'a> {
     }
 
     /// Waits until the end of one of these tests is announced, at most for `time`.
-    pub async fn pause(&mut self, followed: &mut [Followed], time: Duration) {
+    pub async fn pause(&mut self, followed: &mut [FollowedRequest], time: Duration) {
         let until = tokio::time::Instant::now() + time;
         self.listen().await;
         loop {
@@ -239,7 +239,7 @@ impl<'a> Follower<'a> {
                     let Some(completion) = TestComplete::parse(&message) else { continue };
                     let mut is_ours = false;
                     for one in followed.iter_mut().filter(|one| one.is_meant(&completion)) {
-                        one.expected = LOOKS;
+                        one.expected = MAX_POLLS;
                         is_ours = true;
                     }
                     if is_ours {
@@ -257,7 +257,7 @@ impl<'a> Follower<'a> {
 
     /// Listens for the ends of tests. If that is not possible, the caller still polls.
     async fn listen(&mut self) {
-        if self.listener.is_some() || self.listened.is_some_and(|tried| tried.elapsed() < LISTEN_AGAIN) {
+        if self.listener.is_some() || self.listened.is_some_and(|tried| tried.elapsed() < LISTEN_RETRY_DELAY) {
             return;
         }
         self.listened = Some(Instant::now());
@@ -272,7 +272,7 @@ impl<'a> Follower<'a> {
     ///
     /// # Errors
     /// When the broker is unreachable.
-    pub async fn unserved(&self, followed: &[Followed]) -> Result<Vec<QueueName>, FollowError> {
+    pub async fn unserved(&self, followed: &[FollowedRequest]) -> Result<Vec<QueueName>, FollowError> {
         let waiting = followed.iter().filter(|one| matches!(one.stage, Stage::Unseen | Stage::Queued { .. }));
         let queues: BTreeSet<&QueueName> = waiting.map(|one| &one.queue).collect();
         let mut unserved = Vec::new();
@@ -288,15 +288,15 @@ impl<'a> Follower<'a> {
     ///
     /// # Errors
     /// When the broker or the store is unreachable. Another look may succeed.
-    pub async fn look(&mut self, followed: &mut [Followed]) -> Result<Vec<Change>, FollowError> {
-        let is_expected = |one: &Followed| !one.stage.is_end() && one.expected > 0;
+    pub async fn look(&mut self, followed: &mut [FollowedRequest]) -> Result<Vec<StageChange>, FollowError> {
+        let is_expected = |one: &FollowedRequest| !one.stage.is_end() && one.expected > 0;
         let found = self.results(followed.iter().filter(|one| is_expected(one))).await?;
         let mut changed = Vec::new();
         for (index, one) in followed.iter_mut().enumerate().filter(|(_, one)| is_expected(one)) {
             match found.get(&one.uuid) {
                 Some(stage) => {
                     one.stage = stage.clone();
-                    changed.push(Change { index, entered: true });
+                    changed.push(StageChange { index, is_new_stage: true });
                 }
                 None => one.expected -= 1,
             }
@@ -305,13 +305,15 @@ impl<'a> Follower<'a> {
             return Ok(changed);
         }
         let mut stages = self.running(followed).await?;
-        let is_open =
-            |one: &Followed, stages: &HashMap<RequestId, Stage>| !one.stage.is_end() && !stages.contains_key(&one.uuid);
-        let every = if matches!(self.broker, Broker::Local(_)) { LOCAL_QUEUES_EVERY } else { QUEUES_EVERY };
+        let is_open = |one: &FollowedRequest, stages: &HashMap<RequestId, Stage>| {
+            !one.stage.is_end() && !stages.contains_key(&one.uuid)
+        };
+        let every =
+            if matches!(self.broker, Broker::Local(_)) { LOCAL_QUEUE_POLL_INTERVAL } else { QUEUE_POLL_INTERVAL };
         let is_overdue = self.queues_seen.is_none_or(|seen| seen.elapsed() >= every);
         let open = || followed.iter().filter(|one| is_open(one, &stages));
         let mut hidden: HashSet<QueueName> = HashSet::new();
-        let looks_at_queues = is_overdue || open().any(Followed::may_have_moved);
+        let looks_at_queues = is_overdue || open().any(FollowedRequest::may_have_moved);
         if looks_at_queues {
             let queues: HashSet<&QueueName> = open().map(|one| &one.queue).collect();
             let mut waiting = HashMap::new();
@@ -326,8 +328,8 @@ impl<'a> Follower<'a> {
             }
         }
         // A request in a queue with invisible messages is not missed whenever another request has moved.
-        let is_due = |one: &Followed| is_overdue || one.may_have_moved() || !hidden.contains(&one.queue);
-        let is_missed = |one: &Followed| looks_at_queues && is_open(one, &stages) && is_due(one);
+        let is_due = |one: &FollowedRequest| is_overdue || one.may_have_moved() || !hidden.contains(&one.queue);
+        let is_missed = |one: &FollowedRequest| looks_at_queues && is_open(one, &stages) && is_due(one);
         let missed: HashSet<usize> =
             followed.iter().enumerate().filter(|(_, one)| is_missed(one)).map(|(index, _)| index).collect();
         let found = self.results(missed.iter().map(|index| &followed[*index])).await?;
@@ -345,23 +347,23 @@ impl<'a> Follower<'a> {
                 (None, None) => one.miss(hidden.contains(&one.queue)),
             };
             if stage != one.stage {
-                let entered = discriminant(&stage) != discriminant(&one.stage);
+                let is_new_stage = discriminant(&stage) != discriminant(&one.stage);
                 one.stage = stage;
-                changed.push(Change { index, entered });
+                changed.push(StageChange { index, is_new_stage });
             }
         }
         Ok(changed)
     }
 
-    async fn running(&self, followed: &[Followed]) -> Result<HashMap<RequestId, Stage>, FollowError> {
-        let ours: HashMap<&RequestId, &Followed> = followed.iter().map(|one| (&one.uuid, one)).collect();
+    async fn running(&self, followed: &[FollowedRequest]) -> Result<HashMap<RequestId, Stage>, FollowError> {
+        let ours: HashMap<&RequestId, &FollowedRequest> = followed.iter().map(|one| (&one.uuid, one)).collect();
         let mut stages = HashMap::new();
         for test in self.broker.running().await? {
             let Some(uuid) = test.request().and_then(|request| request.uuid().cloned()) else { continue };
             let Some(one) = ours.get(&uuid) else { continue };
             let line = |log: &str| log.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().to_owned();
-            let news = test.news.as_ref();
-            let log = |news: &News| if one.is_private { PRIVATE_LOG.to_owned() } else { line(&news.logtail) };
+            let news = test.progress.as_ref();
+            let log = |news: &TestProgress| if one.is_private { PRIVATE_LOG.to_owned() } else { line(&news.logtail) };
             let stage = Stage::Running {
                 worker: news.map(|news| news.worker.clone()),
                 since: news.map(|news| news.since),
@@ -401,7 +403,7 @@ impl<'a> Follower<'a> {
     /// requests are about it.
     async fn results<'f>(
         &self,
-        followed: impl Iterator<Item = &'f Followed>,
+        followed: impl Iterator<Item = &'f FollowedRequest>,
     ) -> Result<HashMap<RequestId, Stage>, StoreError> {
         let store = self.store;
         let listings = listings(followed).into_iter().map(|((container, path), (since, uuids))| async move {
@@ -416,7 +418,7 @@ impl<'a> Follower<'a> {
             }
             Ok::<_, StoreError>(ends)
         });
-        let found: Vec<Vec<_>> = stream::iter(listings).buffer_unordered(LISTINGS).try_collect().await?;
+        let found: Vec<Vec<_>> = stream::iter(listings).buffer_unordered(LISTING_CONCURRENCY).try_collect().await?;
         Ok(found.into_iter().flatten().collect())
     }
 }
@@ -424,9 +426,9 @@ impl<'a> Follower<'a> {
 /// Listings for the results of requests: container and path, the start time, and the requests.
 type Listings = HashMap<(String, PackagePath), (Timestamp, HashSet<RequestId>)>;
 
-fn listings<'f>(followed: impl Iterator<Item = &'f Followed>) -> Listings {
+fn listings<'f>(followed: impl Iterator<Item = &'f FollowedRequest>) -> Listings {
     let mut listings = Listings::new();
-    for Followed { uuid, place, earliest, .. } in followed {
+    for FollowedRequest { uuid, place, earliest, .. } in followed {
         let listing = listings.entry((place.container.clone(), place.path.clone()));
         let (since, uuids) = listing.or_insert_with(|| (*earliest, HashSet::new()));
         *since = (*since).min(*earliest);
@@ -439,23 +441,23 @@ fn listings<'f>(followed: impl Iterator<Item = &'f Followed>) -> Listings {
 mod tests {
     use super::*;
 
-    fn followed(text: &str) -> Followed {
-        let request = Request::parse(text.as_bytes()).unwrap().identified();
+    fn followed(text: &str) -> FollowedRequest {
+        let request = Request::parse(text.as_bytes()).unwrap().with_id();
         let queue = "debci-noble-amd64".parse().unwrap();
-        Followed::new(request.uuid().unwrap().clone(), &request, &queue)
+        FollowedRequest::new(request.uuid().unwrap().clone(), &request, &queue)
     }
 
     #[test]
     fn what_waits_where_nobody_can_look_is_looked_for_now_and_then() {
         let mut one = followed("gzip");
-        let miss = |one: &mut Followed, is_dark| {
+        let miss = |one: &mut FollowedRequest, is_dark| {
             one.stage = one.miss(is_dark);
             (one.stage.clone(), one.may_have_moved())
         };
-        for _ in 1..HIDDEN_LOOKS {
+        for _ in 1..MAX_HIDDEN_POLLS {
             assert_eq!(miss(&mut one, true), (Stage::Unseen, true));
         }
-        for _ in 0..3 * LOOKS {
+        for _ in 0..3 * MAX_POLLS {
             assert_eq!(miss(&mut one, true), (Stage::Unseen, false));
             assert!(one.is_hidden());
         }
@@ -463,12 +465,12 @@ mod tests {
         let running = Stage::Running { worker: None, since: None, line: String::new() };
         one.seen();
         one.stage = running.clone();
-        for _ in 1..LOOKS {
+        for _ in 1..MAX_POLLS {
             assert_eq!(miss(&mut one, true), (running.clone(), true));
         }
         assert_eq!(miss(&mut one, true), (Stage::Unseen, false));
         // Its queue's messages become visible, and it is not among them.
-        for _ in 1..LOOKS {
+        for _ in 1..MAX_POLLS {
             assert_eq!(miss(&mut one, false), (Stage::Unseen, true));
         }
         assert_eq!(miss(&mut one, false).0, Stage::Gone);

@@ -5,9 +5,9 @@
 //! typed errors. Words, colours and exit codes belong to the program in `commands/`.
 
 pub mod archive;
-mod beneath;
 pub mod broker;
 pub mod compare;
+mod confined_folder;
 pub mod duplicates;
 pub mod environment;
 pub mod excuses;

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Maximum size, in bytes.
-const LIMIT: u64 = 1 << 20;
+const MAX_BYTES: u64 = 1 << 20;
 
 /// Reads a text of at most 1 MiB from a regular file, without blocking.
 pub(crate) fn read(path: &Path) -> io::Result<String> {
@@ -15,7 +15,7 @@ pub(crate) fn read(path: &Path) -> io::Result<String> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
     let mut text = String::new();
-    if file.take(LIMIT + 1).read_to_string(&mut text)? as u64 > LIMIT {
+    if file.take(MAX_BYTES + 1).read_to_string(&mut text)? as u64 > MAX_BYTES {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is longer than 1 MiB"));
     }
     Ok(text)
@@ -33,7 +33,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         fs::write(path("small"), "text").unwrap();
-        fs::File::create(path("large")).unwrap().set_len(LIMIT + 1).unwrap();
+        fs::File::create(path("large")).unwrap().set_len(MAX_BYTES + 1).unwrap();
         nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         symlink("/dev/zero", path("endless")).unwrap();
         symlink("small", path("link")).unwrap();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::release::QueueName;
 use crate::request::Request;
-use crate::result::layout::{Place, RunId};
+use crate::result::layout::{ResultLocation, RunId};
 use crate::result::listing::RunSummary;
 
 /// Replaces the package of a private run.
@@ -96,11 +96,11 @@ pub fn test_status(queue: &QueueName, request: &Request, running: bool, duration
 /// `package` is `private-test`, `testpkg_version` is `unknown`, `container` is the release's private container without
 /// the PPA's name, `swift_dir` is `private/private/private/private/private@`, and `triggers`, `requester` and `env` are
 /// empty. Readers with access to the result find it in the store.
-pub fn test_complete(place: &Place, run: &RunId, request: &Request, summary: &RunSummary) -> Vec<u8> {
-    let Place { container, path, .. } = place;
+pub fn test_complete(place: &ResultLocation, run: &RunId, request: &Request, summary: &RunSummary) -> Vec<u8> {
+    let ResultLocation { container, path, .. } = place;
     let mut message = json!({
         "architecture": path.architecture,
-        "container": Place::anonymous_container(&path.release),
+        "container": ResultLocation::anonymous_container(&path.release),
         "duration": summary.duration,
         "exitcode": summary.exitcode,
         "package": PRIVATE_PACKAGE,
@@ -196,7 +196,7 @@ mod tests {
 
     fn completion(text: &str) -> Vec<u8> {
         let request = request(text);
-        let place = Place::of(&request, &"debci-bookworm-amd64".parse().unwrap());
+        let place = ResultLocation::of(&request, &"debci-bookworm-amd64".parse().unwrap());
         let run = "20261123_084000_0a1b2@".parse().unwrap();
         let summary = RunSummary {
             exitcode: 4,

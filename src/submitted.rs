@@ -55,7 +55,7 @@ pub struct Notes {
 
 /// A note that the same test was requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Noted {
+pub struct Note {
     /// Id of the request.
     pub uuid: RequestId,
     /// Time at which it was queued.
@@ -69,7 +69,8 @@ impl Notes {
     }
 
     fn open(&self) -> Result<Connection, OpenError> {
-        // Other users need not know what is tested. A file that cannot be created cannot be opened either, which is reported.
+        // Other users need not know what is tested. A file that cannot be created cannot be opened either, which is
+        // reported.
         if let Some(folder) = self.file.parent() {
             let _ = DirBuilder::new().recursive(true).mode(0o700).create(folder);
         }
@@ -102,16 +103,12 @@ impl Notes {
     }
 
     /// Returns the notes about the same tests, in the order of the submissions.
-    pub fn find<'s>(
-        &self,
-        submissions: impl IntoIterator<Item = &'s Submission>,
-        now: Timestamp,
-    ) -> Vec<Option<Noted>> {
+    pub fn find<'s>(&self, submissions: impl IntoIterator<Item = &'s Submission>, now: Timestamp) -> Vec<Option<Note>> {
         let submissions: Vec<&Submission> = submissions.into_iter().collect();
         if !self.file.exists() {
             return vec![None; submissions.len()];
         }
-        let find = || -> Result<Vec<Option<Noted>>, OpenError> {
+        let find = || -> Result<Vec<Option<Note>>, OpenError> {
             let connection = self.open()?;
             let sql = "SELECT uuid, time FROM submitted WHERE broker = ?1 AND queue = ?2 AND test = ?3 AND time >= ?4";
             let mut select = connection.prepare(sql)?;
@@ -121,7 +118,7 @@ impl Notes {
                 let row: Option<(String, i64)> =
                     select.query_row(key, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
                 found.push(row.and_then(|(uuid, time)| {
-                    Some(Noted { uuid: uuid.parse().ok()?, time: Timestamp::from_second(time).ok()? })
+                    Some(Note { uuid: uuid.parse().ok()?, time: Timestamp::from_second(time).ok()? })
                 }));
             }
             Ok(found)
@@ -165,7 +162,7 @@ mod tests {
     use super::*;
 
     fn submission(text: &str) -> Submission {
-        let request = Request::parse(text.as_bytes()).unwrap().identified();
+        let request = Request::parse(text.as_bytes()).unwrap().with_id();
         Submission { queue: "debci-sid-amd64".parse().unwrap(), request }
     }
 

@@ -12,7 +12,7 @@ use crate::store::{Store, StoreError};
 /// Class of a run: whether its package is good, and whose fault a failure is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Meaning {
+pub enum Classification {
     /// Passed, or no test counts.
     Pass,
     /// Fails, and did not before, or does not without its triggers.
@@ -27,7 +27,7 @@ pub enum Meaning {
     NotRun,
 }
 
-impl Meaning {
+impl Classification {
     /// Returns the class in words.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -41,7 +41,7 @@ impl Meaning {
     }
 }
 
-impl fmt::Display for Meaning {
+impl fmt::Display for Classification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
@@ -55,7 +55,7 @@ const NO_TEST_COUNTS: &str = "no test counts: there are none, or all were skippe
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verdict {
     /// The class.
-    pub meaning: Meaning,
+    pub meaning: Classification,
     /// The reason, in a sentence.
     pub reason: String,
     /// Location of the other run in the reason.
@@ -71,21 +71,21 @@ impl Verdict {
         let citing =
             |other: &StoredRun, meaning, reason: String| Self { meaning, reason, cited: Some(other.location()) };
         if run.damaged {
-            return verdict(Meaning::Infrastructure, "its result is damaged".to_owned());
+            return verdict(Classification::Infrastructure, "its result is damaged".to_owned());
         }
         if !run.is_evidence() {
-            return verdict(Meaning::Infrastructure, "the testbed lacked requested packages".to_owned());
+            return verdict(Classification::Infrastructure, "the testbed lacked requested packages".to_owned());
         }
         match run.outcome() {
-            Outcome::Pass => return verdict(Meaning::Pass, "it passed".to_owned()),
-            Outcome::Neutral => return verdict(Meaning::Pass, NO_TEST_COUNTS.to_owned()),
-            Outcome::Tmpfail => return verdict(Meaning::Infrastructure, "the testbed failed".to_owned()),
+            Outcome::Pass => return verdict(Classification::Pass, "it passed".to_owned()),
+            Outcome::Neutral => return verdict(Classification::Pass, NO_TEST_COUNTS.to_owned()),
+            Outcome::Tmpfail => return verdict(Classification::Infrastructure, "the testbed failed".to_owned()),
             Outcome::Error => {
                 let reason = format!("autopkgtest ended with {}", run.summary.exitcode);
-                return verdict(Meaning::Infrastructure, reason);
+                return verdict(Classification::Infrastructure, reason);
             }
             Outcome::Denylisted => {
-                return verdict(Meaning::NotRun, "the worker's never_run list excludes it".to_owned());
+                return verdict(Classification::NotRun, "the worker's never_run list excludes it".to_owned());
             }
             Outcome::Fail => {}
         }
@@ -102,31 +102,33 @@ impl Verdict {
         };
         if let Some(other) = others.iter().filter(is_same).find(passed) {
             let reason = format!("with the same version and triggers it passed in {}", other.id);
-            return citing(other, Meaning::Flaky, reason);
+            return citing(other, Classification::Flaky, reason);
         }
         let decided = |other: &&&StoredRun| other.decision().is_some();
         if !is_baseline(run)
             && let Some(baseline) = others.iter().filter(|other| is_baseline(other)).find(decided)
         {
             return match baseline.outcome() {
-                Outcome::Fail => {
-                    citing(baseline, Meaning::AlwaysFailed, format!("the baseline, {}, failed as well", baseline.id))
-                }
-                _ => citing(baseline, Meaning::Regression, format!("the baseline, {}, passed", baseline.id)),
+                Outcome::Fail => citing(
+                    baseline,
+                    Classification::AlwaysFailed,
+                    format!("the baseline, {}, failed as well", baseline.id),
+                ),
+                _ => citing(baseline, Classification::Regression, format!("the baseline, {}, passed", baseline.id)),
             };
         }
         match others.iter().filter(|other| other.id < run.id).find(passed) {
             Some(before) => {
                 let version = &before.summary.version;
-                citing(before, Meaning::Regression, format!("version {version} passed in {}", before.id))
+                citing(before, Classification::Regression, format!("version {version} passed in {}", before.id))
             }
-            None => verdict(Meaning::AlwaysFailed, "it has not passed before".to_owned()),
+            None => verdict(Classification::AlwaysFailed, "it has not passed before".to_owned()),
         }
     }
 
     /// Returns the verdict for a package that does not have the only requested test.
     pub fn without_test(name: &str) -> Self {
-        Self { meaning: Meaning::NotRun, reason: format!("the package has no test {name}"), cited: None }
+        Self { meaning: Classification::NotRun, reason: format!("the package has no test {name}"), cited: None }
     }
 
     /// Classifies a run, and reads the result of the other run in the reason. If that is damaged, it is marked and
@@ -199,23 +201,33 @@ mod tests {
         let fails = || run(9, 4, "1-1", "glibc/2");
         let passes_before = run(1, 0, "1-1", "glibc/1");
         let baseline = |exit_code| run(5, exit_code, "1-1", "migration-reference/0");
-        let cases: &[(StoredRun, &[StoredRun], Meaning, &str)] = &[
-            (run(9, 0, "1-1", "glibc/2"), &[], Meaning::Pass, "passed"),
-            (run(9, 8, "1-1", "glibc/2"), &[], Meaning::Pass, "all were skipped, superficial or flaky"),
-            (run(9, 16, "1-1", "glibc/2"), &[], Meaning::Infrastructure, "testbed"),
-            (run(9, 1, "1-1", "glibc/2"), &[], Meaning::Infrastructure, "ended with 1"),
-            (run(9, 99, "1-1", "glibc/2"), &[], Meaning::NotRun, "never"),
-            (fails(), &[], Meaning::AlwaysFailed, "not passed before"),
-            (fails(), std::slice::from_ref(&passes_before), Meaning::Regression, "version 1-1 passed in 20260101"),
-            (fails(), &[passes_before.clone(), baseline(4)], Meaning::AlwaysFailed, "the baseline, 20260105"),
-            (fails(), &[baseline(0)], Meaning::Regression, "the baseline, 20260105"),
+        let cases: &[(StoredRun, &[StoredRun], Classification, &str)] = &[
+            (run(9, 0, "1-1", "glibc/2"), &[], Classification::Pass, "passed"),
+            (run(9, 8, "1-1", "glibc/2"), &[], Classification::Pass, "all were skipped, superficial or flaky"),
+            (run(9, 16, "1-1", "glibc/2"), &[], Classification::Infrastructure, "testbed"),
+            (run(9, 1, "1-1", "glibc/2"), &[], Classification::Infrastructure, "ended with 1"),
+            (run(9, 99, "1-1", "glibc/2"), &[], Classification::NotRun, "never"),
+            (fails(), &[], Classification::AlwaysFailed, "not passed before"),
+            (
+                fails(),
+                std::slice::from_ref(&passes_before),
+                Classification::Regression,
+                "version 1-1 passed in 20260101",
+            ),
+            (fails(), &[passes_before.clone(), baseline(4)], Classification::AlwaysFailed, "the baseline, 20260105"),
+            (fails(), &[baseline(0)], Classification::Regression, "the baseline, 20260105"),
             // A baseline without a result says nothing.
-            (fails(), &[passes_before.clone(), baseline(16)], Meaning::Regression, "version 1-1"),
+            (fails(), &[passes_before.clone(), baseline(16)], Classification::Regression, "version 1-1"),
             // The very same versions passed, even if only later.
-            (fails(), &[baseline(4), run(10, 0, "1-1", "glibc/2")], Meaning::Flaky, "20260110"),
+            (fails(), &[baseline(4), run(10, 0, "1-1", "glibc/2")], Classification::Flaky, "20260110"),
             // Another version of the package that passed later says nothing about this one.
-            (fails(), &[run(10, 0, "1-2", "glibc/2")], Meaning::AlwaysFailed, "not passed before"),
-            (baseline(4), &[run(1, 0, "1-1", "migration-reference/0")], Meaning::Regression, "version 1-1 passed"),
+            (fails(), &[run(10, 0, "1-2", "glibc/2")], Classification::AlwaysFailed, "not passed before"),
+            (
+                baseline(4),
+                &[run(1, 0, "1-1", "migration-reference/0")],
+                Classification::Regression,
+                "version 1-1 passed",
+            ),
         ];
         let damaged = |run: StoredRun| StoredRun { damaged: true, ..run };
         let refuted = |mut run: StoredRun| {
@@ -226,12 +238,22 @@ mod tests {
         let cases =
             cases.iter().map(|(run, others, meaning, reason)| (run.clone(), *others, *meaning, *reason)).chain([
                 // A damaged result is ignored, whatever its exit code is.
-                (fails(), cut_pass.as_slice(), Meaning::AlwaysFailed, "not passed before"),
-                (fails(), cut_baseline.as_slice(), Meaning::AlwaysFailed, "not passed before"),
-                (damaged(run(9, 0, "1-1", "glibc/2")), &[], Meaning::Infrastructure, "damaged"),
+                (fails(), cut_pass.as_slice(), Classification::AlwaysFailed, "not passed before"),
+                (fails(), cut_baseline.as_slice(), Classification::AlwaysFailed, "not passed before"),
+                (damaged(run(9, 0, "1-1", "glibc/2")), &[], Classification::Infrastructure, "damaged"),
                 // So is one whose testbed lacked something that was requested.
-                (refuted(run(9, 16, "1-1", "glibc/2")), &[], Meaning::Infrastructure, "lacked requested packages"),
-                (refuted(run(9, 0, "1-1", "glibc/2")), &[], Meaning::Infrastructure, "lacked requested packages"),
+                (
+                    refuted(run(9, 16, "1-1", "glibc/2")),
+                    &[],
+                    Classification::Infrastructure,
+                    "lacked requested packages",
+                ),
+                (
+                    refuted(run(9, 0, "1-1", "glibc/2")),
+                    &[],
+                    Classification::Infrastructure,
+                    "lacked requested packages",
+                ),
             ]);
         for (run, others, meaning, reason) in cases {
             let verdict = Verdict::of(&run, others);

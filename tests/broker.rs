@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use apt_ci::broker::{Broker, BrokerError, Choice, Failure, Pile, QueueState, QueueUrl, Rotation, Verdict, Wait};
+use apt_ci::broker::{
+    Broker, BrokerError, Failure, MessageState, QueueState, QueueUrl, Rotation, Selector, Settlement, Wait,
+};
 use apt_ci::release::{Context, QueueName};
 use apt_ci::request::Request;
 use tokio_util::sync::CancellationToken;
@@ -77,6 +79,6 @@ fn failed(reason: &str, attempt: u32) -> Failure {
     Failure { worker: "here".to_owned(), reason: reason.to_owned(), attempt, time, host: false }
 }
 
-fn later(after: u64, failure: Option<Failure>, counts: bool) -> Verdict {
-    Verdict::Later { after: Duration::from_secs(after), failure, counts }
+fn later(after: u64, failure: Option<Failure>, counts: bool) -> Settlement {
+    Settlement::Later { after: Duration::from_secs(after), failure, counts }
 }

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use apt_ci::broker::{Broker, BrokerError, Message, Pile, Verdict, Wait};
+use apt_ci::broker::{Broker, BrokerError, Message, MessageState, Settlement, Wait};
 use apt_ci::release::QueueName;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
@@ -283,7 +283,7 @@ fn alarm_before_copies(services: &Services) -> Result<(), Failed> {
         broker.declare(std::slice::from_ref(&to)).await.unwrap();
         let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
         let claim = slot.claim(Wait::ForOne, &CancellationToken::new()).await.unwrap().unwrap();
-        claim.settle(Verdict::Dead("for the story".to_owned())).await.unwrap();
+        claim.settle(Settlement::Dead("for the story".to_owned())).await.unwrap();
         drop(slot);
         broker.close().await;
     });
@@ -314,7 +314,7 @@ fn alarm_before_copies(services: &Services) -> Result<(), Failed> {
             begin.alarm(true);
             Ok((0..messages.len()).collect())
         });
-        let error = broker.take_out(&queue, Pile::Ready, Some(&to), choice).await.unwrap_err();
+        let error = broker.take_out(&queue, MessageState::Ready, Some(&to), choice).await.unwrap_err();
         assert!(matches!(error, BrokerError::Blocked { .. }), "{error}");
         assert_eq!(counts(), (2.into(), 1.into()), "what was held is back before the alarm is over");
         broker.close().await;

@@ -60,7 +60,7 @@ fn ask_at(fake_server: &LaunchpadStandIn, expected: Option<&str>) -> Result<Sign
 #[track_caller]
 fn refusal(fake_server: &LaunchpadStandIn, expected: Option<&str>) -> (String, bool) {
     let error = ask_at(fake_server, expected).expect_err("no key");
-    (error.to_string(), error.is_temporary())
+    (error.to_string(), error.is_transient())
 }
 
 const ARCHIVE: &str = "/devel/~owner/+archive/ubuntu/name";
@@ -112,7 +112,7 @@ fn unknown(_: &Services) -> Result<(), Failed> {
     // Launchpad does not tell whether there is a private one of that name; what helps then is said.
     let (said, may_pass) = refusal(&launchpad, None);
     assert!(said.contains("knows no PPA owner/name") && said.contains("name the fingerprint"), "{said}");
-    assert!(!may_pass && !error.is_temporary());
+    assert!(!may_pass && !error.is_transient());
     Ok(())
 }
 
@@ -166,7 +166,7 @@ fn away(_: &Services) -> Result<(), Failed> {
     let mut nobody = launchpad.settings("http://127.0.0.1:9");
     nobody.api = format!("http://127.0.0.1:{}", free_port()).parse()?;
     let error = ask(nobody, None).expect_err("nobody there");
-    assert!(error.is_temporary() && error.to_string().contains("refused"), "{error}");
+    assert!(error.is_transient() && error.to_string().contains("refused"), "{error}");
     Ok(())
 }
 
@@ -227,7 +227,7 @@ fn endless(_: &Services) -> Result<(), Failed> {
     settings.api = flood.url().parse()?;
     let error = ask(settings, None).expect_err("too much");
     assert!(error.to_string().ends_with("its answer has more than 1048576 bytes"), "{error}");
-    assert!(!error.is_temporary());
+    assert!(!error.is_transient());
     Ok(())
 }
 
@@ -252,7 +252,7 @@ fn moved(_: &Services) -> Result<(), Failed> {
     settings.api = format!("{}/round", old.url()).parse()?;
     let error = ask(settings, None).expect_err("it goes round and round");
     assert!(error.to_string().ends_with("it redirects too often"), "{error}");
-    assert!(!error.is_temporary());
+    assert!(!error.is_transient());
     assert_eq!(*asked.lock().expect("a number"), 5);
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use apt_ci::broker::{Broker, Verdict, Wait};
+use apt_ci::broker::{Broker, Settlement, Wait};
 use libtest_mimic::Failed;
 use nix::fcntl::{FcntlArg, fcntl};
 use serde_json::{Value, json};
@@ -315,7 +315,7 @@ fn dead(services: &Services) -> Result<(), Failed> {
             let broker = Broker::connect(&address(&site).parse().expect("an address")).await.expect("a broker");
             let mut slot = broker.slot(vec![queue.parse().expect("a queue")]).await.expect("a slot");
             let claim = slot.claim(Wait::ForOne, &CancellationToken::new()).await.expect("a claim");
-            claim.expect("a request").settle(Verdict::Dead("killed its workers".to_owned())).await.expect("settled");
+            claim.expect("a request").settle(Settlement::Dead("killed its workers".to_owned())).await.expect("settled");
         });
         site.plant("no request {");
         site.ok(&["worker", "--drain", "-q"]);
@@ -486,7 +486,7 @@ fn worker(site: &TestSite, stop: &CancellationToken, done: &Arc<Mutex<Vec<String
             let mut slot = broker.slot(vec![queue.parse().expect("a queue")]).await.expect("a slot");
             while let Some(claim) = slot.claim(Wait::ForOne, &stop).await.expect("a claim") {
                 let id = claim.request.as_ref().expect("a request").uuid().expect("an id").to_string();
-                claim.settle(Verdict::Done).await.expect("settled");
+                claim.settle(Settlement::Done).await.expect("settled");
                 done.lock().expect("a list").push(id);
             }
         })

@@ -376,7 +376,7 @@ fn roll_call(services: &Services) -> Result<(), Failed> {
         let id = held_request(&site, &format!("package{number}"));
         workers.push(worker_running(&site, &id));
         let tests = quick_answer(&url, &site, number);
-        assert!(tests.iter().all(|test| test.news.is_some()));
+        assert!(tests.iter().all(|test| test.progress.is_some()));
     }
     Ok(())
 }

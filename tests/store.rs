@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use apt_ci::environment::Environment;
 use apt_ci::request::Request;
-use apt_ci::result::Place as ResultPlace;
+use apt_ci::result::ResultLocation as ResultPlace;
 use apt_ci::store::swift::SwiftSettings;
 use apt_ci::store::{Access, Entry, ObjectHeaders, Query, Store, StoreError, StoreUrl};
 use tokio::io::AsyncReadExt;
@@ -501,7 +501,7 @@ fn wrong_password(swift: &Swift) {
     let store = swift.open("swift:", &variables);
     let error = block_on(store.list("autopkgtest-any", &Query::default())).expect_err("a wrong password");
     assert!(matches!(error, StoreError::Refused { .. }), "{error}");
-    assert!(!error.is_temporary());
+    assert!(!error.is_transient());
     let shown = format!("{error} {error:?}");
     assert!(!shown.contains(wrong), "{shown}");
     assert!(shown.contains("check") && shown.contains("log "), "{shown}");
@@ -533,7 +533,7 @@ fn too_large(swift: &Swift) {
     fs::File::create(&file).and_then(|file| file.set_len((5 << 30) + 1)).expect("a sparse file");
     let error = block_on(store.put("autopkgtest-too-large", "a", &file, &text())).expect_err("too large");
     assert!(error.to_string().contains("5 GiB"), "{error}");
-    assert!(!error.is_temporary());
+    assert!(!error.is_transient());
 }
 
 // Tokens and settings.

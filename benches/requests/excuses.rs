@@ -16,8 +16,8 @@ const SIZE: usize = 60_000_000;
 const ROUNDS: usize = 3;
 const ARCHITECTURES: [&str; 7] = ["amd64", "arm64", "armhf", "i386", "ppc64el", "riscv64", "s390x"];
 /// Maximum time, in milliseconds, and maximum memory, in MiB.
-const MOST_TIME: f64 = 2000.0;
-const MOST_MEMORY: f64 = 150.0;
+const MAX_TIME: f64 = 2000.0;
+const MAX_MEMORY: f64 = 150.0;
 
 const PYTHON: &str = "import sys, yaml; yaml.load(open(sys.argv[1]), Loader=yaml.CSafeLoader)";
 
@@ -37,9 +37,9 @@ pub fn measure() {
         let ours = median(rounds.iter().map(|(time, _)| *time).collect());
         let note = python.map(|python| format!("{:.0} times as fast", python.as_secs_f64() / ours.as_secs_f64()));
         let row = Row::time(format!("apt-ci retry-regressions, {name}"), ours).note(note.unwrap_or_default());
-        row.at_most(MOST_TIME).print();
+        row.at_most(MAX_TIME).print();
         let memory = rounds.iter().map(|(_, memory)| *memory).fold(0.0, f64::max);
-        Row::new("its peak memory", memory, "MiB").at_most(MOST_MEMORY).print();
+        Row::new("its peak memory", memory, "MiB").at_most(MAX_MEMORY).print();
     }
 }
 

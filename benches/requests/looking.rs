@@ -12,9 +12,9 @@ const REQUESTS: usize = 10_000;
 const QUEUES: usize = 200;
 const ROUNDS: usize = 5;
 /// Minimum speed, in multiples of the other client's.
-const LEAST_TIMES: f64 = 8.0;
+const MIN_TIMES: f64 = 8.0;
 /// Maximum time for the lengths of all queues, in milliseconds.
-const MOST_LENGTHS: f64 = 150.0;
+const MAX_LENGTHS: f64 = 150.0;
 
 /// Program that takes all messages of a queue, one by one, and returns them.
 const ONE_BY_ONE: &str = "
@@ -45,7 +45,7 @@ pub fn measure(rabbitmq: &RabbitMq) {
     Row::time(format!("{REQUESTS} requests of a queue one by one, pika"), floor).print();
     let times = floor.as_secs_f64() / ours.as_secs_f64();
     let row = Row::time("apt-ci queues show", ours).note(format!("{times:.1} times as fast"));
-    row.wanted(&format!(">= {LEAST_TIMES}"), times >= LEAST_TIMES).print();
+    row.wanted(&format!(">= {MIN_TIMES}"), times >= MIN_TIMES).print();
 
     let site = TestSite::on(&rabbitmq.url(), "folder:results", Vec::new());
     site.configure_with(&rabbitmq.url(), "folder:results", QUEUES / 4 - 1);
@@ -55,7 +55,7 @@ pub fn measure(rabbitmq: &RabbitMq) {
     drop(worker);
     assert_eq!(site.json(&["queues"]).as_array().map(Vec::len), Some(QUEUES));
     let lengths = median((0..ROUNDS).map(|_| time(&mut site.command(&["queues"]))).collect());
-    Row::time(format!("apt-ci queues, {QUEUES} queues"), lengths).at_most(MOST_LENGTHS).print();
+    Row::time(format!("apt-ci queues, {QUEUES} queues"), lengths).at_most(MAX_LENGTHS).print();
 }
 
 fn time(command: &mut Command) -> Duration {

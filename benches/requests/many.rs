@@ -18,9 +18,9 @@ const ROUNDS: usize = 3;
 /// Maximum number of unconfirmed messages of the bare client.
 const WINDOW: usize = 512;
 /// Minimum share of the bare client's requests per second.
-const LEAST_SHARE: f64 = 0.8;
+const MIN_SHARE: f64 = 0.8;
 /// Maximum memory, in MiB.
-const MOST_MEMORY: f64 = 40.0;
+const MAX_MEMORY: f64 = 40.0;
 
 pub fn measure(rabbitmq: &RabbitMq) {
     table::heading(&format!("{REQUESTS} requests in one call, in turn with a bare client (median of {ROUNDS})"));
@@ -43,8 +43,8 @@ pub fn measure(rabbitmq: &RabbitMq) {
     let share = floor.as_secs_f64() / ours.as_secs_f64();
     let row = Row::new("apt-ci run --batch, the whole process", per_second(ours), "/s");
     let row = row.note(format!("{:.0} % of the floor", share * 1e2));
-    row.wanted(&format!(">= {:.0} %", LEAST_SHARE * 1e2), share >= LEAST_SHARE).print();
-    Row::new("its peak memory", peak, "MiB").at_most(MOST_MEMORY).print();
+    row.wanted(&format!(">= {:.0} %", MIN_SHARE * 1e2), share >= MIN_SHARE).print();
+    Row::new("its peak memory", peak, "MiB").at_most(MAX_MEMORY).print();
 }
 
 async fn publish(url: &str, queue: &str, requests: &[String]) -> Duration {

@@ -13,7 +13,7 @@ use crate::table::{self, Row, median};
 pub const BARE: &str = "--publish-one";
 const ROUNDS: usize = 40;
 /// Maximum time of `apt-ci run`, in multiples of the bare client's.
-const MOST_TIMES: f64 = 1.5;
+const MAX_TIMES: f64 = 1.5;
 
 /// Connects, publishes one confirmed message, and disconnects.
 pub fn bare_client(url: &str, queue: &str) {
@@ -52,7 +52,7 @@ pub fn measure(rabbitmq: &RabbitMq) {
     let row = |what: &str, time: Duration| {
         let times = time.as_secs_f64() / floor.as_secs_f64();
         let row = Row::time(what, time).beside(floor);
-        row.wanted(&format!("<= {MOST_TIMES} times"), times <= MOST_TIMES).print();
+        row.wanted(&format!("<= {MAX_TIMES} times"), times <= MAX_TIMES).print();
     };
     row("apt-ci run, to an empty queue", median(ours));
     row("apt-ci run, to a queue with up to 40 requests", median(crowded));

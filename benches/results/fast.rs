@@ -18,12 +18,12 @@ pub trait Contents: Send + Sync + 'static {
 }
 
 /// A server that runs until the process ends.
-pub struct Fast {
+pub struct FastServer {
     port: u16,
     requests: Arc<AtomicUsize>,
 }
 
-impl Fast {
+impl FastServer {
     pub fn start(contents: impl Contents) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = listener.local_addr().expect("bound").port();

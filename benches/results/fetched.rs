@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use futures_util::{StreamExt, stream};
 
-use crate::fast::{Contents, Fast};
+use crate::fast::{Contents, FastServer};
 use crate::support::block_on;
 use crate::support::site::TestSite;
 use crate::table::{self, Row, median};
@@ -13,9 +13,9 @@ const RUNS: usize = 20_000;
 const PAGE: usize = 10_000;
 const ROUNDS: usize = 3;
 /// Maximum number of concurrent requests.
-const AT_A_TIME: usize = 32;
+const CONCURRENCY: usize = 32;
 /// Minimum share of the server's speed.
-const LEAST_SHARE: f64 = 0.8;
+const MIN_SHARE: f64 = 0.8;
 
 /// A container in which every object is the same result, stored by another program.
 struct Old {
@@ -78,7 +78,7 @@ pub fn measure() {
     let container = format!("autopkgtest-{}", site.release);
     let old = Old { container: container.clone(), release: site.release.clone(), result: result() };
     let names: Vec<String> = (0..RUNS).map(|number| old.name(number).replace('@', "%40")).collect();
-    let server = Fast::start(old);
+    let server = FastServer::start(old);
     let url = server.url();
     let (mut ceilings, mut ours) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
@@ -90,7 +90,7 @@ pub fn measure() {
                     let sending = client.get(format!("{url}/{container}/{name}")).send();
                     async { sending.await.expect("an answer").bytes().await.expect("its bytes").len() }
                 })
-                .buffer_unordered(AT_A_TIME)
+                .buffer_unordered(CONCURRENCY)
                 .collect::<Vec<_>>()
                 .await;
             begin.elapsed()
@@ -107,5 +107,5 @@ pub fn measure() {
     let share = ours / ceiling;
     let row =
         Row::new("apt-ci index, the whole process", ours, "/s").note(format!("{:.0} % of the ceiling", share * 1e2));
-    row.wanted(&format!(">= {:.0} %", LEAST_SHARE * 1e2), share >= LEAST_SHARE).print();
+    row.wanted(&format!(">= {:.0} %", MIN_SHARE * 1e2), share >= MIN_SHARE).print();
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::fast::{Contents, Fast};
+use crate::fast::{Contents, FastServer};
 use crate::process;
 use crate::support::site::TestSite;
 use crate::table::{self, Row, median};
@@ -20,10 +20,10 @@ const FILES: [&str; 3] = ["artifacts.tar.gz", "log.gz", "result.tar"];
 const PAGE: usize = 10_000;
 const ROUNDS: usize = 11;
 /// Maximum times, in milliseconds, and maximum size, in bytes.
-const MOST_PACKAGE: f64 = 15.0;
-const MOST_MATRIX: f64 = 30.0;
-const MOST_STATS: f64 = 300.0;
-const MOST_BYTES: f64 = 250.0;
+const MAX_PACKAGE: f64 = 15.0;
+const MAX_MATRIX: f64 = 30.0;
+const MAX_STATS: f64 = 300.0;
+const MAX_BYTES: f64 = 250.0;
 
 /// Containers whose objects are computed, not stored.
 struct Years {
@@ -116,7 +116,7 @@ pub fn measure(results: usize) {
         let age = SignedDuration::from_hours(24 * 8 * i64::try_from(RUNS - number).expect("few") - 24 * 7);
         (now - age).strftime("%Y%m%d").to_string()
     };
-    let server = Fast::start(Years {
+    let server = FastServer::start(Years {
         containers: releases.iter().map(|release| format!("autopkgtest-{release}")).collect(),
         packages,
         days: (0..RUNS).map(day).collect(),
@@ -136,7 +136,7 @@ pub fn measure(results: usize) {
     let sizes =
         fs::read_dir(folder).expect("a folder").map(|file| file.expect("a file").metadata().expect("its size").len());
     Row::new("on the disk, for each result", sizes.sum::<u64>() as f64 / results as f64, "B")
-        .at_most(MOST_BYTES)
+        .at_most(MAX_BYTES)
         .print();
     let refresh = time(&site, &["index"]);
     let requests = server.requests() as f64 / (ROUNDS as f64) / RELEASES as f64;
@@ -150,12 +150,12 @@ pub fn measure(results: usize) {
         Row::time(what, time(&site, arguments)).beside(floor).at_most(most).print();
     };
     let release = site.release.as_str();
-    ours("apt-ci results PACKAGE", &["results", "p00042"], MOST_PACKAGE);
-    ours("apt-ci results PACKAGE --matrix", &["results", "p00042", "--matrix"], MOST_MATRIX);
-    ours("apt-ci results stats of a release, two weeks", &["results", "stats", "-s", release], MOST_STATS);
-    ours("the same of all time", &["results", "stats", "-s", release, "--since", "2000d"], MOST_STATS);
-    ours("apt-ci results --trigger SRC/VERSION", &["results", "--trigger", "glibc/2.100-1ubuntu1"], MOST_STATS);
-    ours("apt-ci results, the newest of all", &["results"], MOST_STATS);
+    ours("apt-ci results PACKAGE", &["results", "p00042"], MAX_PACKAGE);
+    ours("apt-ci results PACKAGE --matrix", &["results", "p00042", "--matrix"], MAX_MATRIX);
+    ours("apt-ci results stats of a release, two weeks", &["results", "stats", "-s", release], MAX_STATS);
+    ours("the same of all time", &["results", "stats", "-s", release, "--since", "2000d"], MAX_STATS);
+    ours("apt-ci results --trigger SRC/VERSION", &["results", "--trigger", "glibc/2.100-1ubuntu1"], MAX_STATS);
+    ours("apt-ci results, the newest of all", &["results"], MAX_STATS);
 }
 
 fn time(site: &TestSite, arguments: &[&str]) -> Duration {

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use apt_ci::result::{Material, PackagePath, ProofVerdict, RunSummary, pack};
+use apt_ci::result::{BundleInput, PackagePath, ProofVerdict, RunSummary, pack};
 use apt_ci::store::{Access, ObjectHeaders};
 use futures_util::{StreamExt, stream};
 use tempfile::TempDir;
@@ -18,7 +18,7 @@ use crate::table::{self, Row, median};
 const SAMPLE: usize = 200;
 const ROUNDS: usize = 3;
 /// Minimum speed, in multiples of the sequence's.
-const LEAST: f64 = 100.0;
+const MIN_TIMES: f64 = 100.0;
 /// Maximum number of objects in a page of Swift's listings.
 const PAGE: usize = 10_000;
 
@@ -52,7 +52,7 @@ pub fn measure(runs: usize) {
     let ours = median(times);
     let times = one_by_one.as_secs_f64() / ours.as_secs_f64();
     let row = Row::time("apt-ci index --rebuild, the whole process", ours).note(format!("{times:.0} times as fast"));
-    row.wanted(&format!(">= {LEAST:.0} times"), times >= LEAST).print();
+    row.wanted(&format!(">= {MIN_TIMES:.0} times"), times >= MIN_TIMES).print();
     Row::new("its requests to the container", requests as f64, "").at_most((runs.div_ceil(2_500) + 1) as f64).print();
 }
 
@@ -66,7 +66,7 @@ async fn fill(swift: &Swift, container: &str, release: &str, runs: usize) -> Vec
     std::fs::write(output.join("log"), "the log\n".repeat(20)).expect("a log");
     std::fs::write(output.join("testpkg-version"), "gzip 1.12-1\n").expect("a version");
     let request = apt_ci::request::Request::parse(b"gzip {\"triggers\": [\"glibc/2.39-1\"]}").expect("a request");
-    let material = Material::new(&output, &request, 0, Duration::from_secs(12));
+    let material = BundleInput::new(&output, &request, 0, Duration::from_secs(12));
     let bundle = pack(&material, &folder.path().join("bundle")).expect("a bundle");
     let run = |number: usize| {
         let (package, second) = (format!("p{:04}", number / 20), number % 20);

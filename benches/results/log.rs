@@ -15,8 +15,8 @@ use crate::table::{self, Row, median};
 const MEGABYTES: usize = 200;
 const ROUNDS: usize = 5;
 /// Maximum time to the first output, in milliseconds, and maximum memory, in MiB.
-const MOST_TIME: f64 = 200.0;
-const MOST_MEMORY: f64 = 30.0;
+const MAX_TIME: f64 = 200.0;
+const MAX_MEMORY: f64 = 30.0;
 
 pub fn measure() {
     table::heading(&format!("the failed test of a log of {MEGABYTES} MB (median of {ROUNDS})"));
@@ -51,10 +51,10 @@ pub fn measure() {
         time
     };
     let first: Vec<Duration> = (0..ROUNDS).map(first).collect();
-    Row::time("apt-ci log --failed begins to print after", median(first)).at_most(MOST_TIME).print();
+    Row::time("apt-ci log --failed begins to print after", median(first)).at_most(MAX_TIME).print();
     let rounds: Vec<(Duration, f64)> =
         (0..ROUNDS).map(|_| process::measure(&mut site.command(&arguments), "")).collect();
     Row::time("and has read the whole log after", median(rounds.iter().map(|(time, _)| *time).collect())).print();
     let memory = rounds.iter().map(|(_, memory)| *memory).fold(0.0, f64::max);
-    Row::new("its peak memory", memory, "MiB").at_most(MOST_MEMORY).print();
+    Row::new("its peak memory", memory, "MiB").at_most(MAX_MEMORY).print();
 }

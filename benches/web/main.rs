@@ -31,7 +31,7 @@ const PROJECT: &str = "me/thing";
 const SECRET: &str = "the secret of the hook";
 
 /// A running service with a hook.
-struct Scene {
+struct WebFixture {
     site: TestSite,
     forge: FakeForge,
     service: Running,
@@ -41,12 +41,12 @@ struct Scene {
 fn main() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let rabbitmq = RabbitMq::start("");
-    let scene = Scene::new(&rabbitmq);
+    let scene = WebFixture::new(&rabbitmq);
     refusals::measure(&scene);
     stream::measure(&scene, &rabbitmq);
 }
 
-impl Scene {
+impl WebFixture {
     fn new(rabbitmq: &RabbitMq) -> Self {
         let forge = FakeForge::start(Forge::GitHub);
         forge.project(PROJECT);

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use crate::support::forge::deliver::post;
 use crate::table::{Row, heading, median};
-use crate::{PROJECT, Scene, payload};
+use crate::{PROJECT, WebFixture, payload};
 
 /// Number of attempts of each kind, which alternate.
-const TRIES: usize = 500;
+const ATTEMPTS: usize = 500;
 
-pub fn measure(scene: &Scene) {
+pub fn measure(scene: &WebFixture) {
     heading("refusals, in turns");
     let url = scene.url();
     let once = |project: &str, number: usize| {
@@ -24,7 +24,7 @@ pub fn measure(scene: &Scene) {
         begun.elapsed()
     };
     let (mut wrong, mut unknown): (Vec<Duration>, Vec<Duration>) = (Vec::new(), Vec::new());
-    for number in 0..TRIES {
+    for number in 0..ATTEMPTS {
         wrong.push(once(PROJECT, number));
         unknown.push(once("no/thing", number));
     }

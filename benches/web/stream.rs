@@ -9,12 +9,12 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::support::rabbitmq::RabbitMq;
 use crate::support::site::until;
 use crate::table::{Row, heading, median};
-use crate::{PROJECT, SECRET, Scene, busy, payload};
+use crate::{PROJECT, SECRET, WebFixture, busy, payload};
 
 /// Deliveries per second.
 const RATE: u64 = 200;
 
-pub fn measure(scene: &Scene, rabbitmq: &RabbitMq) {
+pub fn measure(scene: &WebFixture, rabbitmq: &RabbitMq) {
     let seconds: u64 = std::env::var("APT_CI_BENCH_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
     heading(&format!("{RATE} deliveries a second for {seconds} s, 25 KB each, beside a busy queue server"));
     let before = scene.memory("VmRSS");
@@ -45,7 +45,7 @@ pub fn measure(scene: &Scene, rabbitmq: &RabbitMq) {
 
 /// Sends deliveries at a fixed rate. Returns the time of each until its answer, and how many messages per second the
 /// queue server has delivered in the meantime.
-async fn send(scene: &Scene, rabbitmq: &RabbitMq, total: u64) -> (Vec<Duration>, f64) {
+async fn send(scene: &WebFixture, rabbitmq: &RabbitMq, total: u64) -> (Vec<Duration>, f64) {
     let others = busy::begin(&rabbitmq.url()).await;
     let client = reqwest::Client::new();
     let url = scene.url();

@@ -15,16 +15,16 @@ const REQUESTS: u32 = 2000;
 /// Environment variable with another number.
 const VARIABLE: &str = "APT_CI_BENCH_REQUESTS";
 /// Number of requests after which memory must not grow.
-const WARM: u32 = 500;
+const WARM_UP_REQUESTS: u32 = 500;
 /// Maximum number of waiting requests, so that the broker's memory does not count.
 const BATCH: u32 = 100;
 const PACKAGES: u32 = 200;
 const SLOTS: u32 = 8;
 /// Maximum memory of an idle worker with one slot, and of each further slot, in MiB.
-const MOST_IDLE: f64 = 25.0;
-const MOST_PER_SLOT: f64 = 2.0;
+const MAX_IDLE: f64 = 25.0;
+const MAX_PER_SLOT: f64 = 2.0;
 /// Tolerance for the allocator's caches, in MiB.
-const NOISE: f64 = 1.0;
+const TOLERANCE: f64 = 1.0;
 
 pub fn measure(rabbitmq: &RabbitMq) {
     let requests = std::env::var(VARIABLE).ok().map_or(REQUESTS, |text| text.parse().expect(VARIABLE));
@@ -40,16 +40,18 @@ pub fn measure(rabbitmq: &RabbitMq) {
     until_slots_wait(&site, 1);
     let counters = Counters::of(worker.id());
     let idle = counters.memory();
-    Row::new("idle with one slot", idle, "MiB").at_most(MOST_IDLE).print();
+    Row::new("idle with one slot", idle, "MiB").at_most(MAX_IDLE).print();
     Row::new(format!("idle with {SLOTS} slots"), many, "MiB").print();
     let each = (many - idle) / f64::from(SLOTS - 1);
-    Row::new("each further slot", each, "MiB").at_most(MOST_PER_SLOT).print();
+    Row::new("each further slot", each, "MiB").at_most(MAX_PER_SLOT).print();
 
-    let warm = serve(rabbitmq, &site, counters, WARM);
-    let (memory, files) = serve(rabbitmq, &site, counters, requests.saturating_sub(WARM));
-    Row::new(format!("after {WARM} requests"), warm.0, "MiB").note(format!("{} open files", warm.1)).print();
+    let warm = serve(rabbitmq, &site, counters, WARM_UP_REQUESTS);
+    let (memory, files) = serve(rabbitmq, &site, counters, requests.saturating_sub(WARM_UP_REQUESTS));
+    Row::new(format!("after {WARM_UP_REQUESTS} requests"), warm.0, "MiB")
+        .note(format!("{} open files", warm.1))
+        .print();
     let row = Row::new(format!("after {requests} requests"), memory, "MiB").note(format!("{files} open files"));
-    row.wanted(&format!("no growth (<= {NOISE} MiB)"), memory <= warm.0 + NOISE && files <= warm.1).print();
+    row.wanted(&format!("no growth (<= {TOLERANCE} MiB)"), memory <= warm.0 + TOLERANCE && files <= warm.1).print();
 }
 
 fn site(rabbitmq: &RabbitMq) -> TestSite {

@@ -17,8 +17,8 @@ use crate::waiting::until_slots_wait;
 const ROUNDS: usize = 60;
 const QUEUES: [usize; 2] = [20, 200];
 /// Maximum time until the start, in milliseconds and in multiples of the bare consumer's.
-const LONGEST: f64 = 20.0;
-const MOST_TIMES: f64 = 3.0;
+const MAX_START: f64 = 20.0;
+const MAX_TIMES: f64 = 3.0;
 
 pub fn measure(rabbitmq: &RabbitMq) {
     let url = rabbitmq.url();
@@ -39,7 +39,7 @@ pub fn measure(rabbitmq: &RabbitMq) {
         let ours = block_on(idle_worker(&url, &site));
         let row = Row::time(format!("to the testbed's start, worker on {queues} queues"), ours).beside(floor);
         let times = ours.as_secs_f64() / floor.as_secs_f64();
-        row.wanted(&format!("<= {MOST_TIMES} times"), times <= MOST_TIMES).at_most(LONGEST).print();
+        row.wanted(&format!("<= {MAX_TIMES} times"), times <= MAX_TIMES).at_most(MAX_START).print();
         Row::time("the same", ours)
             .note("the floor is delivery + confirm + program")
             .beside(floor + durable + program)

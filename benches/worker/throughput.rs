@@ -26,9 +26,9 @@ const ROUNDS: u32 = 10;
 /// Number of packages, as in a queue after a large upload.
 const PACKAGES: u32 = 100;
 /// Maximum processor time of the worker for a request, in milliseconds.
-const MOST_PROCESSOR: f64 = 5.0;
+const MAX_PROCESSOR: f64 = 5.0;
 /// Minimum share of the floor's requests per second.
-const LEAST_SHARE: f64 = 0.7;
+const MIN_SHARE: f64 = 0.7;
 /// Number of messages of a bare client for each request: the claim, the start, the end, and the completion.
 const MESSAGES: usize = 4;
 
@@ -67,8 +67,8 @@ pub fn measure(rabbitmq: &RabbitMq) {
     let note =
         format!("{:.0} % of the floor, {:.0} % of the one with these duties", share * 1e2, share_of(dutiful) * 1e2);
     let row = Row::new("requests to results", per_second(ours), "/s").note(note);
-    row.wanted(&format!(">= {:.0} % of the floor", LEAST_SHARE * 1e2), share >= LEAST_SHARE).print();
-    Row::time("the worker's own processor time per request", processor / REQUESTS).at_most(MOST_PROCESSOR).print();
+    row.wanted(&format!(">= {:.0} % of the floor", MIN_SHARE * 1e2), share >= MIN_SHARE).print();
+    Row::time("the worker's own processor time per request", processor / REQUESTS).at_most(MAX_PROCESSOR).print();
 }
 
 /// Returns the sizes of the first result's files.

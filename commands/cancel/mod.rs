@@ -5,7 +5,7 @@ mod queued;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use apt_ci::broker::{Broker, BrokerError, Cancel, Cancelled, Opaque};
+use apt_ci::broker::{Broker, BrokerError, CancelOutcome, CancelRequest, Opaque};
 use apt_ci::release::QueueName;
 use apt_ci::request::{Criterion, Request};
 use apt_ci::site::Site;
@@ -14,24 +14,24 @@ use nix::unistd::{User, geteuid};
 use serde_json::json;
 use tokio::time::sleep;
 
-use crate::record::Record;
 use crate::request_ref::{self, Candidate};
 use crate::session::Session;
 use crate::ui::ask;
 use crate::ui::error::NotFound;
 use crate::ui::exit::ExitStatus;
 use crate::ui::opaque_lines;
+use crate::ui::redacted_value::RedactedValue;
 use crate::ui::short_id::ShortIds;
 use crate::ui::table::{self, Cell, Column};
-use crate::ui::unquoted::Unquoted;
-use queued::Queued;
+use crate::undo_file::UndoFile;
+use queued::QueuedRequest;
 
 /// Maximum number of attempts to find a request, which may be missed while it changes hands.
-const LOOKS: usize = 4;
+const MAX_POLLS: usize = 4;
 /// Maximum number of requests that are shown in a confirmation.
-const SHOWN: usize = 20;
+const MAX_SHOWN: usize = 20;
 /// Interval between these attempts.
-const PAUSE: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Cancel running tests on any host, or remove requests from their queues
 #[derive(clap::Args)]
@@ -52,7 +52,7 @@ pub struct CancelArgs {
     requests: Vec<String>,
     /// Cancel requests matching KEY=PATTERN, e.g. `trigger=glibc/*`; with several, all must match
     #[arg(short, long = "match", value_name = "KEY=PATTERN", conflicts_with = "requests",
-        value_parser = Unquoted::<Criterion>::new())]
+        value_parser = RedactedValue::<Criterion>::new())]
     criteria: Vec<Criterion>,
     /// Do not ask for confirmation (with --match)
     #[arg(short, long)]
@@ -66,25 +66,25 @@ pub struct CancelArgs {
 }
 
 /// A request that is meant.
-struct Found {
+struct FoundRequest {
     uuid: String,
     name: String,
     queue: QueueName,
     request: Request,
-    place: Place,
+    place: RequestPlace,
 }
 
-enum Place {
+enum RequestPlace {
     /// With a worker.
     Running,
     /// In its queue.
-    Queued(Box<Queued>),
+    Queued(Box<QueuedRequest>),
 }
 
 /// Outcome for a request.
 #[derive(Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
-enum Outcome {
+enum RequestOutcome {
     Cancelled,
     Removed,
     /// The request is in its queue, where `--requeue` would put it.
@@ -112,12 +112,12 @@ pub async fn run(args: CancelArgs, session: &Session) -> anyhow::Result<ExitStat
         site: &site,
         by: asker(),
         requeue: args.requeue,
-        record: Record::of_now(&site, "cancelled"),
+        record: UndoFile::of_now(&site, "cancelled"),
     };
     let (mut answers, mut exit) = (Vec::new(), ExitStatus::Success);
     let mut outcomes = Vec::with_capacity(meant.len());
     let cancelled = if args.dry_run {
-        outcomes.extend(meant.into_iter().map(|found| (found, Outcome::Planned)));
+        outcomes.extend(meant.into_iter().map(|found| (found, RequestOutcome::Planned)));
         Ok(())
     } else {
         canceller.cancel(meant, &mut outcomes).await
@@ -126,29 +126,29 @@ pub async fn run(args: CancelArgs, session: &Session) -> anyhow::Result<ExitStat
     for (found, outcome) in outcomes {
         let (uuid, said) = (&found.uuid, format!("{} ({})", found.name, found.uuid));
         match outcome {
-            Outcome::Planned => session.ui.note(plan(&found.place, &said, args.requeue)),
-            Outcome::Cancelled => {
+            RequestOutcome::Planned => session.ui.note(plan(&found.place, &said, args.requeue)),
+            RequestOutcome::Cancelled => {
                 let place = if args.requeue { "back to its queue" } else { "to the dead letters" };
                 session.ui.note(format!("Cancelling the test of {said}; its request goes {place}."));
             }
-            Outcome::Removed => {
+            RequestOutcome::Removed => {
                 let record = canceller.record.path().display();
                 session.ui.note(format!("Removed {said} from its queue. `apt-ci run --batch {record}` restores it."));
             }
-            Outcome::Waiting => session.ui.note(format!("{said} is already waiting in its queue.")),
-            Outcome::TooLate => {
+            RequestOutcome::Waiting => session.ui.note(format!("{said} is already waiting in its queue.")),
+            RequestOutcome::TooLate => {
                 session.ui.warn(format!("the test of {said} has finished; its result is being published"));
                 exit = ExitStatus::Failure;
             }
-            Outcome::NotFound => {
+            RequestOutcome::NotFound => {
                 session.ui.warn(format!("{said} is no longer running or queued"));
                 exit = ExitStatus::Failure;
             }
         }
-        let cancelled = matches!(outcome, Outcome::Cancelled | Outcome::Removed);
+        let cancelled = matches!(outcome, RequestOutcome::Cancelled | RequestOutcome::Removed);
         answers.push(json!({"uuid": uuid, "cancelled": cancelled, "requeue": args.requeue, "outcome": outcome}));
     }
-    if session.ui.json {
+    if session.ui.is_json {
         session.ui.json(&answers)?;
     }
     // Returned after the report of what was done before the failure.
@@ -158,14 +158,16 @@ pub async fn run(args: CancelArgs, session: &Session) -> anyhow::Result<ExitStat
 }
 
 /// Returns what would be done, in words.
-fn plan(place: &Place, said: &str, requeue: bool) -> String {
+fn plan(place: &RequestPlace, said: &str, requeue: bool) -> String {
     match (place, requeue) {
-        (Place::Running, false) => {
+        (RequestPlace::Running, false) => {
             format!("Would cancel the test of {said}; its request would go to the dead letters.")
         }
-        (Place::Running, true) => format!("Would cancel the test of {said}; its request would go back to its queue."),
-        (Place::Queued(_), false) => format!("Would remove {said} from its queue."),
-        (Place::Queued(_), true) => format!("{said} is already waiting in its queue."),
+        (RequestPlace::Running, true) => {
+            format!("Would cancel the test of {said}; its request would go back to its queue.")
+        }
+        (RequestPlace::Queued(_), false) => format!("Would remove {said} from its queue."),
+        (RequestPlace::Queued(_), true) => format!("{said} is already waiting in its queue."),
     }
 }
 
@@ -174,23 +176,27 @@ struct Canceller<'a> {
     site: &'a Site,
     by: String,
     requeue: bool,
-    record: Record,
+    record: UndoFile,
 }
 
 impl Canceller<'_> {
     /// Cancels requests, each where it is now: a worker may have taken it meanwhile, or given it back. Adds the outcome
     /// of each to `ended`, also before a failure.
-    async fn cancel(&self, mut meant: Vec<Found>, ended: &mut Vec<(Found, Outcome)>) -> anyhow::Result<()> {
+    async fn cancel(
+        &self,
+        mut meant: Vec<FoundRequest>,
+        ended: &mut Vec<(FoundRequest, RequestOutcome)>,
+    ) -> anyhow::Result<()> {
         for look in 1.. {
             let (removed, mut failure) = self.remove(&meant).await;
             let mut open = Vec::new();
             for found in meant {
                 let outcome = match found.place {
-                    Place::Queued(_) if self.requeue => Some(Outcome::Waiting),
-                    Place::Queued(_) => removed.contains(&found.uuid).then_some(Outcome::Removed),
-                    Place::Running if failure.is_some() => None,
+                    RequestPlace::Queued(_) if self.requeue => Some(RequestOutcome::Waiting),
+                    RequestPlace::Queued(_) => removed.contains(&found.uuid).then_some(RequestOutcome::Removed),
+                    RequestPlace::Running if failure.is_some() => None,
                     // The outcomes of the others are reported nevertheless.
-                    Place::Running => self.end(&found).await.unwrap_or_else(|error| {
+                    RequestPlace::Running => self.end(&found).await.unwrap_or_else(|error| {
                         failure = Some(error);
                         None
                     }),
@@ -203,13 +209,13 @@ impl Canceller<'_> {
             if let Some(failure) = failure {
                 return Err(failure);
             }
-            if open.is_empty() || look == LOOKS {
-                ended.extend(open.into_iter().map(|found| (found, Outcome::NotFound)));
+            if open.is_empty() || look == MAX_POLLS {
+                ended.extend(open.into_iter().map(|found| (found, RequestOutcome::NotFound)));
                 return Ok(());
             }
-            sleep(PAUSE).await;
+            sleep(POLL_INTERVAL).await;
             let seen = everything(self.broker, self.site).await?;
-            let mut now: HashMap<String, Place> =
+            let mut now: HashMap<String, RequestPlace> =
                 seen.requests.into_iter().map(|found| (found.uuid, found.place)).collect();
             meant = open;
             for found in &mut meant {
@@ -223,25 +229,25 @@ impl Canceller<'_> {
 
     /// Removes queued requests from their queues. Returns the ids of the removed ones, and the failure after that, if
     /// any.
-    async fn remove(&self, meant: &[Found]) -> (HashSet<String>, Option<anyhow::Error>) {
+    async fn remove(&self, meant: &[FoundRequest]) -> (HashSet<String>, Option<anyhow::Error>) {
         if self.requeue {
             return (HashSet::new(), None);
         }
         let queued = meant.iter().filter_map(|found| match &found.place {
-            Place::Queued(queued) => Some(queued.as_ref()),
-            Place::Running => None,
+            RequestPlace::Queued(queued) => Some(queued.as_ref()),
+            RequestPlace::Running => None,
         });
         let (removed, outcome) = queued::take_out(self.broker, &queued.collect::<Vec<_>>(), &self.record).await;
         (removed.iter().map(ToString::to_string).collect(), outcome.err())
     }
 
     /// Tells its worker to cancel a test. Returns `None` if no worker has the request any longer.
-    async fn end(&self, found: &Found) -> anyhow::Result<Option<Outcome>> {
-        let wish = Cancel { uuid: found.uuid.clone(), by: self.by.clone(), requeue: self.requeue };
+    async fn end(&self, found: &FoundRequest) -> anyhow::Result<Option<RequestOutcome>> {
+        let wish = CancelRequest { uuid: found.uuid.clone(), by: self.by.clone(), requeue: self.requeue };
         Ok(match self.broker.cancel(&wish).await? {
-            Cancelled::Cancelled => Some(Outcome::Cancelled),
-            Cancelled::TooLate => Some(Outcome::TooLate),
-            Cancelled::NotFound => None,
+            CancelOutcome::Cancelled => Some(RequestOutcome::Cancelled),
+            CancelOutcome::TooLate => Some(RequestOutcome::TooLate),
+            CancelOutcome::NotFound => None,
         })
     }
 }
@@ -252,8 +258,8 @@ async fn matching(
     broker: &Broker,
     site: &Site,
     session: &Session,
-) -> anyhow::Result<Option<Vec<Found>>> {
-    let Seen { requests: mut meant, opaque, blocked } = everything(broker, site).await?;
+) -> anyhow::Result<Option<Vec<FoundRequest>>> {
+    let VisibleRequests { requests: mut meant, opaque, blocked } = everything(broker, site).await?;
     if let Some(opaque) = opaque {
         session.ui.warn_lines(format!("not all queued requests can be searched: {}", opaque_lines(&opaque)));
     }
@@ -264,10 +270,10 @@ async fn matching(
     if meant.is_empty() {
         session.ui.note("No requests match.");
     } else if !args.dry_run && !args.yes {
-        ask::somebody()?;
-        show(&meant[..meant.len().min(SHOWN)], session)?;
-        if meant.len() > SHOWN {
-            session.ui.note(format!("… and {} more", meant.len() - SHOWN));
+        ask::require_terminal()?;
+        show(&meant[..meant.len().min(MAX_SHOWN)], session)?;
+        if meant.len() > MAX_SHOWN {
+            session.ui.note(format!("… and {} more", meant.len() - MAX_SHOWN));
         }
         if !ask::confirm(question(&meant, args.requeue)).await? {
             session.ui.note("Nothing was changed.");
@@ -278,7 +284,7 @@ async fn matching(
 }
 
 /// Shows the requests that the user has to confirm. Nothing of them is cut.
-fn show(meant: &[Found], session: &Session) -> anyhow::Result<()> {
+fn show(meant: &[FoundRequest], session: &Session) -> anyhow::Result<()> {
     const COLUMNS: [Column<'_>; 5] = [
         Column::new("STATE"),
         Column::new("QUEUE"),
@@ -286,13 +292,13 @@ fn show(meant: &[Found], session: &Session) -> anyhow::Result<()> {
         Column::new("TRIGGERS").wrap().least(12),
         Column::new("REQUEST"),
     ];
-    if session.ui.json {
+    if session.ui.is_json {
         return Ok(());
     }
     let ids = ShortIds::of(meant.iter().map(|found| found.uuid.as_str()));
-    let row = |found: &Found| {
-        let Found { uuid, queue, request, place, .. } = found;
-        let state = if matches!(place, Place::Running) { "running" } else { "queued" };
+    let row = |found: &FoundRequest| {
+        let FoundRequest { uuid, queue, request, place, .. } = found;
+        let state = if matches!(place, RequestPlace::Running) { "running" } else { "queued" };
         let triggers: Vec<String> = match request.is_private() {
             true => Vec::new(),
             false => request.parameters().triggers.iter().map(ToString::to_string).collect(),
@@ -304,8 +310,8 @@ fn show(meant: &[Found], session: &Session) -> anyhow::Result<()> {
 }
 
 /// Returns the question of the confirmation.
-fn question(meant: &[Found], requeue: bool) -> String {
-    let running = meant.iter().filter(|found| matches!(found.place, Place::Running)).count();
+fn question(meant: &[FoundRequest], requeue: bool) -> String {
+    let running = meant.iter().filter(|found| matches!(found.place, RequestPlace::Running)).count();
     let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let (tests, requests) = (count(running, "running test"), count(meant.len() - running, "queued request"));
     match (running, meant.len() - running, requeue) {
@@ -318,7 +324,7 @@ fn question(meant: &[Found], requeue: bool) -> String {
 }
 
 /// Returns the requests that the texts name, each once.
-async fn look_up(texts: &[String], broker: &Broker, site: &Site) -> anyhow::Result<Vec<Found>> {
+async fn look_up(texts: &[String], broker: &Broker, site: &Site) -> anyhow::Result<Vec<FoundRequest>> {
     // Running tests that are named by their whole ids are found without listing queues.
     let mut seen = running(broker).await?;
     for look in 1.. {
@@ -329,17 +335,17 @@ async fn look_up(texts: &[String], broker: &Broker, site: &Site) -> anyhow::Resu
         let mut chosen: Vec<usize> = Vec::new();
         let mut missing = None;
         for text in texts {
-            match request_ref::find(text, all.iter().map(Found::candidate))? {
+            match request_ref::find(text, all.iter().map(FoundRequest::candidate))? {
                 Some(index) if chosen.contains(&index) => {}
                 Some(index) => chosen.push(index),
                 None => missing = Some(text),
             }
         }
         let Some(missing) = missing else {
-            let mut all: Vec<Option<Found>> = seen.requests.into_iter().map(Some).collect();
+            let mut all: Vec<Option<FoundRequest>> = seen.requests.into_iter().map(Some).collect();
             return Ok(chosen.into_iter().filter_map(|index| all.get_mut(index)?.take()).collect());
         };
-        if look == LOOKS {
+        if look == MAX_POLLS {
             if let Some(blocked) = seen.blocked {
                 return Err(anyhow::Error::from(blocked)
                     .context(format!("request {missing} is not queued, and running tests cannot be searched now")));
@@ -352,31 +358,32 @@ async fn look_up(texts: &[String], broker: &Broker, site: &Site) -> anyhow::Resu
             let hint = "run `apt-ci running` to list running tests, `apt-ci queues QUEUE` to list queued requests";
             return Err(NotFound { message, hint }.into());
         }
-        sleep(PAUSE).await;
+        sleep(POLL_INTERVAL).await;
     }
     Ok(Vec::new())
 }
 
 /// All running and queued requests that can be seen, each once.
-struct Seen {
-    requests: Vec<Found>,
+struct VisibleRequests {
+    requests: Vec<FoundRequest>,
     /// Reason why some queued requests cannot be seen.
     opaque: Option<Opaque>,
     /// Alarm of the broker that keeps workers from reporting running tests.
     blocked: Option<BrokerError>,
 }
 
-async fn running(broker: &Broker) -> anyhow::Result<Seen> {
+async fn running(broker: &Broker) -> anyhow::Result<VisibleRequests> {
     let (tests, blocked) = match broker.running().await {
         Err(blocked @ BrokerError::Blocked { .. }) => (Vec::new(), Some(blocked)),
         tests => (tests?, None),
     };
-    let requests = tests.iter().filter_map(|test| found(&test.request()?, &test.queue, Place::Running)).collect();
-    Ok(Seen { requests, opaque: None, blocked })
+    let requests =
+        tests.iter().filter_map(|test| found(&test.request()?, &test.queue, RequestPlace::Running)).collect();
+    Ok(VisibleRequests { requests, opaque: None, blocked })
 }
 
 /// Returns all running and queued requests that can be seen.
-async fn everything(broker: &Broker, site: &Site) -> anyhow::Result<Seen> {
+async fn everything(broker: &Broker, site: &Site) -> anyhow::Result<VisibleRequests> {
     let mut seen = running(broker).await?;
     let mut ids: HashSet<String> = seen.requests.iter().map(|found| found.uuid.clone()).collect();
     let (queued, opaque) = queued::all(broker, site).await?;
@@ -384,7 +391,7 @@ async fn everything(broker: &Broker, site: &Site) -> anyhow::Result<Seen> {
     for queued in queued {
         let (request, queue) = (queued.request.clone(), queued.queue.clone());
         // A request that went back in between was seen twice.
-        if let Some(found) = found(&request, &queue, Place::Queued(Box::new(queued)))
+        if let Some(found) = found(&request, &queue, RequestPlace::Queued(Box::new(queued)))
             && ids.insert(found.uuid.clone())
         {
             seen.requests.push(found);
@@ -394,13 +401,13 @@ async fn everything(broker: &Broker, site: &Site) -> anyhow::Result<Seen> {
 }
 
 /// Returns a request as it is shown, without the package if it is private. Requests without an id are left out.
-fn found(request: &Request, queue: &QueueName, place: Place) -> Option<Found> {
+fn found(request: &Request, queue: &QueueName, place: RequestPlace) -> Option<FoundRequest> {
     let name = if request.is_private() { "a private package" } else { request.package().as_str() };
     let (uuid, name) = (request.uuid()?.to_string(), format!("{name} in {queue}"));
-    Some(Found { uuid, name, queue: queue.clone(), request: request.clone(), place })
+    Some(FoundRequest { uuid, name, queue: queue.clone(), request: request.clone(), place })
 }
 
-impl Found {
+impl FoundRequest {
     /// Returns the package, unless the request is private.
     fn package(&self) -> Option<&str> {
         (!self.request.is_private()).then(|| self.request.package().as_str())

@@ -3,24 +3,24 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use apt_ci::broker::{Broker, BrokerError, Message, Opaque, Pile, QueueContents};
+use apt_ci::broker::{Broker, BrokerError, Message, MessageState, Opaque, QueueContents};
 use apt_ci::release::QueueName;
 use apt_ci::request::{Request, RequestId};
 use apt_ci::site::Site;
 
-use crate::record::Record;
 use crate::session::inspect;
+use crate::undo_file::UndoFile;
 
 /// A request that no worker has.
-pub struct Queued {
+pub struct QueuedRequest {
     pub request: Request,
     pub queue: QueueName,
-    pile: Pile,
+    pile: MessageState,
 }
 
 /// Returns the ready and delayed requests of the site's queues, and why others cannot be seen, for the first such
 /// queue.
-pub async fn all(broker: &Broker, site: &Site) -> anyhow::Result<(Vec<Queued>, Option<Opaque>)> {
+pub async fn all(broker: &Broker, site: &Site) -> anyhow::Result<(Vec<QueuedRequest>, Option<Opaque>)> {
     let mut found = Vec::new();
     let mut opaque = None;
     for state in inspect(broker, &site.queues(), site).await? {
@@ -36,9 +36,9 @@ pub async fn all(broker: &Broker, site: &Site) -> anyhow::Result<(Vec<Queued>, O
         };
         let QueueContents { ready, delayed, hidden, .. } = contents;
         opaque = opaque.or(hidden);
-        for (bodies, pile) in [(ready, Pile::Ready), (delayed, Pile::Delayed)] {
+        for (bodies, pile) in [(ready, MessageState::Ready), (delayed, MessageState::Delayed)] {
             let requests = bodies.iter().filter_map(|body| Request::parse(body).ok());
-            found.extend(requests.map(|request| Queued { request, queue: queue.clone(), pile }));
+            found.extend(requests.map(|request| QueuedRequest { request, queue: queue.clone(), pile }));
         }
     }
     Ok((found, opaque))
@@ -48,13 +48,13 @@ pub async fn all(broker: &Broker, site: &Site) -> anyhow::Result<(Vec<Queued>, O
 /// the ids of the removed requests, also before a failure; the others are no longer there.
 pub async fn take_out(
     broker: &Broker,
-    queued: &[&Queued],
-    record: &Record,
+    queued: &[&QueuedRequest],
+    record: &UndoFile,
 ) -> (HashSet<RequestId>, anyhow::Result<()>) {
     let mut wanted: BTreeMap<(&QueueName, bool), HashSet<RequestId>> = BTreeMap::new();
-    for Queued { request, queue, pile } in queued {
+    for QueuedRequest { request, queue, pile } in queued {
         let id = request.uuid().cloned();
-        if *pile == Pile::Delayed {
+        if *pile == MessageState::Delayed {
             wanted.entry((queue, false)).or_default().extend(id.clone());
         }
         // A delay may end meanwhile, so ready requests come second.
@@ -80,7 +80,7 @@ pub async fn take_out(
             told.lock().unwrap_or_else(PoisonError::into_inner).extend(here);
             Ok(places)
         };
-        let pile = if is_ready { Pile::Ready } else { Pile::Delayed };
+        let pile = if is_ready { MessageState::Ready } else { MessageState::Delayed };
         match broker.take_out(queue, pile, None, Box::new(choice)).await {
             // The queue was deleted meanwhile.
             Ok(_) | Err(BrokerError::NoSuchQueue { .. }) => {

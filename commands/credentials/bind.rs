@@ -1,9 +1,9 @@
 //! `apt-ci credentials bind`: binds stored secrets to their purposes.
 
-use apt_ci::site::credentials::{CredentialsError, Entry, Kind, Name, Opened};
+use apt_ci::site::credentials::{CredentialsError, Entry, Kind, Name, OpenedCredential};
 use jiff::Timestamp;
 
-use super::purpose::{Around, Purpose};
+use super::purpose::{CredentialsScope, Purpose};
 use super::{known, roles};
 use crate::ui::ask;
 use crate::ui::exit::ExitStatus;
@@ -14,11 +14,11 @@ pub async fn bind(
     one: Option<(Kind, Name)>,
     purpose: &Purpose,
     yes: bool,
-    around: &Around<'_>,
+    around: &CredentialsScope<'_>,
 ) -> anyhow::Result<ExitStatus> {
-    let Around { site, credentials, session } = around;
+    let CredentialsScope { site, credentials, session } = around;
     let is_service_known = site.web_url.is_some() || purpose.service.is_some();
-    let is_done = |opened: &Opened| opened.is_bound() && !(opened.needs_service() && is_service_known);
+    let is_done = |opened: &OpenedCredential| opened.is_bound() && !(opened.needs_service() && is_service_known);
     let mut unopened = 0;
     let mut meant = Vec::new();
     match &one {
@@ -57,7 +57,7 @@ pub async fn bind(
         }
         purpose.warn(around)?;
         if !yes {
-            ask::somebody_to_say_yes()?;
+            ask::require_terminal_or_yes()?;
             if !ask::confirm("Bind them this way?".to_owned()).await? {
                 session.ui.note("Nothing was changed.");
                 return Ok(ExitStatus::Failure);

@@ -6,7 +6,7 @@ use apt_ci::broker::QueueUrl;
 use apt_ci::forge::Forge;
 use apt_ci::forge::hook::Hook;
 use apt_ci::server_url::ServerIdentity;
-use apt_ci::site::credentials::{Credentials, Details, Entry, Kind, Name, Opened, Recipient, Role};
+use apt_ci::site::credentials::{Credentials, Details, Entry, Kind, Name, OpenedCredential, Recipient, Role};
 use apt_ci::site::{PlainText, Site};
 use apt_ci::store::swift;
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use crate::session::Session;
 use crate::ui::ask;
 use crate::ui::error::BadInput;
-use crate::ui::unquoted::Unquoted;
+use crate::ui::redacted_value::RedactedValue;
 
 /// Heading of the options that say what a secret is for.
 const USE: &str = "Use of the secret";
@@ -26,7 +26,7 @@ pub struct Purpose {
     #[arg(
         long,
         value_name = "URL",
-        value_parser = Unquoted::<ServerIdentity>::new(),
+        value_parser = RedactedValue::<ServerIdentity>::new(),
         help_heading = USE,
         long_help = "The only server that may receive the secret [default: as before, or the site's queue, the Swift login, \
                      or the hook's forge]"
@@ -36,7 +36,7 @@ pub struct Purpose {
     #[arg(
         long,
         value_name = "URL",
-        value_parser = Unquoted::<ServerIdentity>::new(),
+        value_parser = RedactedValue::<ServerIdentity>::new(),
         help_heading = USE,
         hide_short_help = true
     )]
@@ -59,7 +59,7 @@ impl Purpose {
         kind: Kind,
         name: &Name,
         note: Option<String>,
-        around: &Around<'_>,
+        around: &CredentialsScope<'_>,
     ) -> anyhow::Result<Details> {
         if let Some(server) = self.server.as_ref().filter(|server| server.is_broker() != (kind == Kind::Queue)) {
             let schemes = if kind == Kind::Queue { "amqps:// or amqp://" } else { "https:// or http://" };
@@ -82,8 +82,8 @@ impl Purpose {
     }
 
     /// Warns about flags that have no effect yet.
-    pub fn warn(&self, around: &Around<'_>) -> anyhow::Result<()> {
-        let Around { site, credentials, session } = around;
+    pub fn warn(&self, around: &CredentialsScope<'_>) -> anyhow::Result<()> {
+        let CredentialsScope { site, credentials, session } = around;
         let is_plain = |server: &&ServerIdentity| !server.is_private() && site.plain_text.value != PlainText::Allow;
         if let Some(server) = self.server.as_ref().filter(is_plain) {
             session.ui.warn(format!(
@@ -109,18 +109,18 @@ impl Purpose {
 }
 
 /// The site, its credentials, and the session, for all of these commands.
-pub struct Around<'a> {
+pub struct CredentialsScope<'a> {
     pub site: &'a Site,
     pub credentials: &'a Credentials,
     pub session: &'a Session,
 }
 
-impl Around<'_> {
+impl CredentialsScope<'_> {
     /// Returns what would be stored. The user has to confirm a purpose that was neither given nor confirmed before.
     pub async fn agreed(&self, kind: Kind, name: &Name, details: &Details) -> anyhow::Result<Entry> {
         let planned = self.credentials.planned(kind, name, details, Timestamp::now())?;
         if let Err(unagreed) = planned.check() {
-            if ask::somebody().is_err() {
+            if ask::require_terminal().is_err() {
                 return Err(unagreed.into());
             }
             self.session.ui.warn(&unagreed);
@@ -134,7 +134,7 @@ impl Around<'_> {
 
     /// Whether a stored secret names its own server.
     fn is_bound(&self, kind: Kind, name: &Name) -> bool {
-        self.credentials.get(kind, name).ok().flatten().as_ref().is_some_and(Opened::is_bound)
+        self.credentials.get(kind, name).ok().flatten().as_ref().is_some_and(OpenedCredential::is_bound)
     }
 
     /// Returns the server that follows from the site's settings.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use apt_ci::forge::hook::Hook;
 use apt_ci::site::Site;
-use apt_ci::site::credentials::{Added, Credentials, Entry, KnownRecipient, Recipient, Role};
+use apt_ci::site::credentials::{AddedRecipient, Credentials, Entry, KnownRecipient, Recipient, Role};
 use serde_json::json;
 
 use super::{Recipients, roles, rotations};
@@ -54,7 +54,7 @@ fn shown_roles(recipient: &Recipient) -> String {
 }
 
 fn list(recipients: &[KnownRecipient], session: &Session) -> anyhow::Result<()> {
-    if session.ui.json {
+    if session.ui.is_json {
         let all: Vec<_> = recipients
             .iter()
             .map(|KnownRecipient { recipient, opens, is_confirmed }| {
@@ -72,7 +72,7 @@ fn list(recipients: &[KnownRecipient], session: &Session) -> anyhow::Result<()> 
     if recipients.is_empty() {
         session.ui.note("No recipients: secrets are stored unencrypted, readable only by their owner.");
     }
-    let rows = recipients.iter().flat_map(|one| rows(one, session.ui.terminal)).collect::<Vec<_>>();
+    let rows = recipients.iter().flat_map(|one| rows(one, session.ui.is_terminal)).collect::<Vec<_>>();
     const COLUMNS: [Column<'_>; 4] = [
         Column::new("KEY").wrap().least(14),
         Column::new("ROLES").wrap(),
@@ -134,7 +134,7 @@ async fn add(
         Some(roles) if !roles.contains(&Role::Operator) => Some(super::roles(roles)),
         _ => None,
     };
-    let Added { is_new, opens, lost, unsaid } = credentials.add_recipient(recipient)?;
+    let AddedRecipient { is_new, opens, lost, unsaid } = credentials.add_recipient(recipient)?;
     let now = named(&opens).join(", ");
     session.ui.note(match (is_new, what) {
         (false, _) => format!("{shown} was already a recipient."),
@@ -169,7 +169,7 @@ async fn confirm(yes: bool, credentials: &Credentials, session: &Session) -> any
         session.ui.note(format!("  {}", recipient.line()));
     }
     if !yes {
-        ask::somebody_to_say_yes()?;
+        ask::require_terminal_or_yes()?;
         if !ask::confirm("Encrypt secrets to them from now on?".to_owned()).await? {
             session.ui.note("Nothing was changed.");
             return Ok(ExitStatus::Failure);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use apt_ci::forge::client::Client;
 use apt_ci::forge::error::ForgeError;
 use apt_ci::forge::hook::Hook;
-use apt_ci::forge::remote::Delivered;
+use apt_ci::forge::remote::RemoteDelivery;
 use apt_ci::forge::{Forge, Project, PullName};
 use apt_ci::pulls::keyring::Keyring;
 use apt_ci::release::{Architecture, Release};
@@ -20,13 +20,13 @@ use tokio::time::{Instant, sleep};
 
 use crate::session::Session;
 use crate::ui::error::{BadInput, NotFound};
-use crate::ui::unquoted::Unquoted;
+use crate::ui::redacted_value::RedactedValue;
 use crate::ui::{ask, secret};
 
 /// Timeout for the delivery of a ping.
-const PING: Duration = Duration::from_secs(15);
+const PING_TIMEOUT: Duration = Duration::from_secs(15);
 /// Interval between polls for that delivery.
-const LOOK: Duration = Duration::from_millis(300);
+const POLL_INTERVAL: Duration = Duration::from_millis(300);
 
 /// Heading of the options about the forge itself.
 pub const FORGE: &str = "Hook and forge";
@@ -38,7 +38,7 @@ pub struct TokenFile {
     #[arg(
         long,
         value_name = "URL",
-        value_parser = Unquoted::<ServerUrl>::new(),
+        value_parser = RedactedValue::<ServerUrl>::new(),
         help_heading = FORGE,
         hide_short_help = true
     )]
@@ -98,7 +98,7 @@ fn variable(forge: Forge) -> &'static str {
 
 /// Which of a project's hooks are meant.
 #[derive(clap::Args, Default)]
-pub struct Chosen {
+pub struct HookArgs {
     /// Only hooks for this release
     #[arg(short = 's', long = "release", visible_alias = "series", value_name = "RELEASE")]
     pub release: Option<Release>,
@@ -110,7 +110,7 @@ pub struct Chosen {
     pub package: Option<SourcePackage>,
 }
 
-impl Chosen {
+impl HookArgs {
     /// Whether a hook is meant.
     pub fn means(&self, hook: &Hook) -> bool {
         self.release.as_ref().is_none_or(|release| hook.release == *release)
@@ -137,7 +137,7 @@ pub fn hooks_of(forge: Forge, site: &Site) -> anyhow::Result<Vec<Hook>> {
 pub fn hooks_of_project(
     forge: Forge,
     project: &Project,
-    chosen: &Chosen,
+    chosen: &HookArgs,
     token: &TokenFile,
     site: &Site,
 ) -> anyhow::Result<Vec<Hook>> {
@@ -164,7 +164,7 @@ pub fn no_such_hook(forge: Forge, project: &Project) -> NotFound {
 pub fn hooks_of_pull(
     forge: Forge,
     pull: &PullName,
-    chosen: &Chosen,
+    chosen: &HookArgs,
     token: &TokenFile,
     site: &Site,
 ) -> anyhow::Result<Vec<Hook>> {
@@ -214,21 +214,21 @@ pub fn keyring(session: &Session, site: &Site) -> anyhow::Result<Keyring> {
 }
 
 /// Pings a hook, and waits for its next delivery. Returns `None` if there was none in time.
-pub async fn ping(client: &Client, project: &Project, id: u64) -> Result<Option<Delivered>, ForgeError> {
+pub async fn ping(client: &Client, project: &Project, id: u64) -> Result<Option<RemoteDelivery>, ForgeError> {
     let before = client.last_delivery(project, id).await?.map(|delivered| delivered.id);
     client.ping(project, id).await?;
-    let end = Instant::now() + PING;
+    let end = Instant::now() + PING_TIMEOUT;
     loop {
         let last = client.last_delivery(project, id).await?.filter(|delivered| Some(delivered.id) != before);
         if last.is_some() || Instant::now() >= end {
             return Ok(last);
         }
-        sleep(LOOK).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 
 /// Reports the outcome of a ping. Returns whether the service accepted it without trouble.
-pub fn tell_ping(delivered: Option<&Delivered>, forge: Forge, session: &Session) -> bool {
+pub fn tell_ping(delivered: Option<&RemoteDelivery>, forge: Forge, session: &Session) -> bool {
     let title = forge.title();
     match delivered {
         Some(delivered) if delivered.trouble().is_some() => {
@@ -239,7 +239,7 @@ pub fn tell_ping(delivered: Option<&Delivered>, forge: Forge, session: &Session)
             session.ui.note(format!("The service has accepted a {} from {title}.", delivered.event));
             return true;
         }
-        Some(Delivered { status: Some(status), .. }) => {
+        Some(RemoteDelivery { status: Some(status), .. }) => {
             session.ui.warn(format!(
                 "the service has answered a delivery from {title} with {status}; check that `apt-ci serve` there \
                  uses the current site"

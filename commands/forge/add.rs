@@ -19,7 +19,7 @@ use crate::session::Session;
 use crate::ui::ask;
 use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
-use crate::ui::unquoted::Unquoted;
+use crate::ui::redacted_value::RedactedValue;
 
 /// Start testing a project's pull requests
 ///
@@ -54,7 +54,7 @@ pub struct AddArgs {
     #[arg(
         long,
         value_name = "URL[#BRANCH]",
-        value_parser = Unquoted::<GitSource>::new(),
+        value_parser = RedactedValue::<GitSource>::new(),
         help_heading = SOURCES,
         hide_short_help = true
     )]
@@ -160,7 +160,7 @@ pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> anyhow::Resu
             .id
         }
     };
-    if !session.ui.json {
+    if !session.ui.is_json {
         session.ui.data(&url)?;
         session.ui.note(format!("{} of {} are now tested: {}.", changes(forge), hook.project, hook.title()));
     }
@@ -172,7 +172,7 @@ pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> anyhow::Resu
             false
         }
     };
-    if session.ui.json {
+    if session.ui.is_json {
         let delivered = pinged.ok().flatten();
         session.ui.json(&json!({"project": hook.project, "id": id, "url": url, "ping": delivered}))?;
     }
@@ -302,7 +302,7 @@ fn spelled(forge: Forge, api: &ServerUrl, project: &Project, site: &Site) -> any
 /// Prints what an administrator enters by hand.
 fn manual(hook: &Hook, url: &str, secret: &SecretString, session: &Session) -> anyhow::Result<ExitStatus> {
     let secret = secret.expose_secret();
-    if session.ui.json {
+    if session.ui.is_json {
         return session.ui.json(&json!({"url": url, "secret": secret})).map(|()| ExitStatus::Success);
     }
     let lines = match hook.forge {

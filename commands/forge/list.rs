@@ -2,7 +2,7 @@
 
 use apt_ci::forge::client::Client;
 use apt_ci::forge::error::ForgeError;
-use apt_ci::forge::remote::Delivered;
+use apt_ci::forge::remote::RemoteDelivery;
 use apt_ci::forge::{Forge, Project};
 use apt_ci::pulls::rebuild::by_project;
 use jiff::Timestamp;
@@ -33,7 +33,7 @@ struct Line {
     project: String,
     tests: String,
     state: String,
-    last: Option<Delivered>,
+    last: Option<RemoteDelivery>,
     url: String,
 }
 
@@ -100,7 +100,7 @@ pub async fn run(forge: Forge, args: ListArgs, session: &Session) -> anyhow::Res
             });
         }
     }
-    if session.ui.json {
+    if session.ui.is_json {
         let all = lines.iter().map(|line| {
             json!({"project": line.project, "tests": line.tests, "state": line.state, "last": line.last, "url": line.url})
         });
@@ -126,7 +126,11 @@ pub async fn run(forge: Forge, args: ListArgs, session: &Session) -> anyhow::Res
 }
 
 /// Returns the last delivery of a hook: of several hooks that share its tests, a failed one.
-async fn last(client: &Client, project: &Project, found: &Counterpart<'_>) -> Result<Option<Delivered>, ForgeError> {
+async fn last(
+    client: &Client,
+    project: &Project,
+    found: &Counterpart<'_>,
+) -> Result<Option<RemoteDelivery>, ForgeError> {
     let mut first = None;
     for hook in &found.hooks {
         let last = client.last_delivery(project, hook.id).await?;
@@ -155,7 +159,7 @@ fn row(line: &Line, now: Timestamp) -> Vec<Cell> {
 }
 
 /// Returns the state of a hook in words.
-fn state(found: Option<Option<&Counterpart<'_>>>, last: Option<&Delivered>) -> String {
+fn state(found: Option<Option<&Counterpart<'_>>>, last: Option<&RemoteDelivery>) -> String {
     let Some(found) = found else { return "declared".to_owned() };
     let Some(found) = found else { return "missing".to_owned() };
     match found.drift {

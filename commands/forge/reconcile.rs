@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use apt_ci::forge::Forge;
 use apt_ci::pulls::journal::{Journal, JournalError};
-use apt_ci::pulls::rebuild::{self, Surroundings, by_project};
-use apt_ci::pulls::show::Shower;
-use apt_ci::pulls::{Stage, watch, withdraw};
+use apt_ci::pulls::rebuild::{self, RebuildServices, by_project};
+use apt_ci::pulls::status_reporter::StatusReporter;
+use apt_ci::pulls::{Stage, result_collector, withdraw};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::access;
 use crate::session::Session;
-use crate::ui::error::Unable;
+use crate::ui::error::OperationFailed;
 use crate::ui::exit::ExitStatus;
 
 /// Close pending statuses whose tests have ended
@@ -36,25 +36,25 @@ pub async fn run(forge: Forge, args: ReconcileArgs, session: &Session) -> anyhow
         Err(error @ JournalError::Busy(_)) => {
             let hint = "if `apt-ci serve` is running here, it updates statuses by itself (see its log); otherwise, wait for the \
                  other `reconcile`";
-            return Err(Unable { message: error.to_string(), hint: hint.into() }.into());
+            return Err(OperationFailed { message: error.to_string(), hint: hint.into() }.into());
         }
         other => other?,
     };
     let store = session.store(&site)?;
     let broker = session.broker(&site).await?;
     let around =
-        Surroundings { journal: &journal, broker: &broker, store: &store, keyring: &keyring, service: &service };
+        RebuildServices { journal: &journal, broker: &broker, store: &store, keyring: &keyring, service: &service };
     let now = Timestamp::now();
     let since = now - SignedDuration::from_hours(24 * i64::from(args.days));
     let mut exit = ExitStatus::Success;
-    journal.hurry().await?;
+    journal.make_due().await?;
     // Requests in the journal come first: they may not be queued, and then the forge does not show them.
     let mut could_not = |what: &str, failure: &dyn std::fmt::Display| {
         session.ui.warn(format!("{what}: {failure}"));
         exit = ExitStatus::Failure;
     };
-    let mut looks = vec![watch::results(&journal, &store, None).await?];
-    looks.push(watch::requests(&journal, &broker, &store, &[Stage::Received], now).await?);
+    let mut looks = vec![result_collector::results(&journal, &store, None).await?];
+    looks.push(result_collector::requests(&journal, &broker, &store, &[Stage::Received], now).await?);
     let mut found = 0;
     match rebuild::from_queues(&hooks, &around, now).await {
         Ok(some) => found += some,
@@ -72,17 +72,17 @@ pub async fn run(forge: Forge, args: ReconcileArgs, session: &Session) -> anyhow
     if let Err(failure) = withdraw::withdraw(&journal, &broker).await {
         could_not("cannot remove some superseded requests from their queues", &failure);
     }
-    looks.push(watch::results(&journal, &store, None).await?);
-    looks.push(watch::requests(&journal, &broker, &store, &[Stage::Queued], Timestamp::now()).await?);
+    looks.push(result_collector::results(&journal, &store, None).await?);
+    looks.push(result_collector::requests(&journal, &broker, &store, &[Stage::Queued], Timestamp::now()).await?);
     let ended: usize = looks.iter().map(|looked| looked.ended).sum();
     for failure in looks.iter().filter_map(|looked| looked.failure.as_ref()) {
         could_not("cannot look up some tests", failure);
     }
-    let told = Shower::new(journal.clone(), keyring, service.clone()).show().await?;
+    let told = StatusReporter::new(journal.clone(), keyring, service.clone()).show().await?;
     let counts = journal.counts().await?;
     broker.close().await;
     let open = counts.stages.iter().take(3).sum::<u64>();
-    if session.ui.json {
+    if session.ui.is_json {
         session
             .ui
             .json(&json!({"found": found, "ended": ended, "shown": told.taken, "failed": told.failed, "open": open}))?;

@@ -3,18 +3,18 @@
 use apt_ci::forge::client::Client;
 use apt_ci::forge::error::ForgeError;
 use apt_ci::forge::hook::Hook;
-use apt_ci::forge::remote::PresentHook;
+use apt_ci::forge::remote::RemoteHook;
 use apt_ci::forge::{Forge, Project};
 use apt_ci::pulls::keyring::{hook_kind, next_name};
 use apt_ci::site::Site;
 use apt_ci::site::credentials::{Credentials, Name};
 
-use super::access::{self, Chosen, TokenFile};
+use super::access::{self, HookArgs, TokenFile};
 use super::counterpart::{self, strays};
 use super::secrets;
 use crate::session::Session;
 use crate::ui::ask;
-use crate::ui::error::{BadInput, NotFound, Unable};
+use crate::ui::error::{BadInput, NotFound, OperationFailed};
 use crate::ui::exit::ExitStatus;
 
 /// Stop testing a project's pull requests
@@ -26,7 +26,7 @@ pub struct RemoveArgs {
     /// OWNER/REPO, or GROUP/PROJECT
     project: Project,
     #[command(flatten)]
-    chosen: Chosen,
+    chosen: HookArgs,
     /// Do not ask for confirmation
     #[arg(short, long)]
     yes: bool,
@@ -72,7 +72,7 @@ pub async fn run(forge: Forge, args: RemoveArgs, session: &Session) -> anyhow::R
             // Another hook may have the same address.
             let is_shared = |url: &str| rest.iter().any(|other| counterpart::accepts(other, &service, url));
             let is_its_own =
-                |present: &&PresentHook| counterpart::accepts(hook, &service, &present.url) && !is_shared(&present.url);
+                |present: &&RemoteHook| counterpart::accepts(hook, &service, &present.url) && !is_shared(&present.url);
             for present in present.iter().filter(is_its_own) {
                 removed(client.remove_hook(&hook.project, present.id).await)?;
             }
@@ -164,8 +164,8 @@ async fn rest(
     Ok(ExitStatus::Success)
 }
 
-fn later(error: ForgeError) -> Unable {
-    Unable {
+fn later(error: ForgeError) -> OperationFailed {
+    OperationFailed {
         message: error.to_string(),
         hint: "run this again when the forge is reachable, or use --manual to leave the forge unchanged".into(),
     }
@@ -183,7 +183,7 @@ async fn is_wanted(args: &RemoveArgs, question: &str, session: &Session) -> anyh
     if args.yes {
         return Ok(true);
     }
-    ask::somebody_to_say_yes()?;
+    ask::require_terminal_or_yes()?;
     let is_wanted = ask::confirm(question.to_owned()).await?;
     if !is_wanted {
         session.ui.note("Nothing was changed.");

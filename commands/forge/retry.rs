@@ -11,11 +11,11 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::access::{self, Chosen, TokenFile};
+use super::access::{self, HookArgs, TokenFile};
 use super::secrets;
 use crate::session::Session;
 use crate::submit::{QUEUED, SubmitArgs, submit};
-use crate::ui::error::{BadInput, Unable};
+use crate::ui::error::{BadInput, OperationFailed};
 use crate::ui::exit::ExitStatus;
 use crate::ui::short_id::ShortIds;
 use crate::ui::table::{self, Cell};
@@ -35,7 +35,7 @@ pub struct RetryArgs {
     #[arg(value_name = "PULL-REQUEST")]
     pull: PullName,
     #[command(flatten)]
-    chosen: Chosen,
+    chosen: HookArgs,
     /// Queue the requests directly, without the service
     #[arg(long)]
     direct: bool,
@@ -57,7 +57,7 @@ pub async fn run(forge: Forge, args: RetryArgs, session: &Session) -> anyhow::Re
         None => keyring.token(forge, &first.api, &first.project, &first.package)?,
     };
     let pull = access::client(first, token)?.pull(&first.project, args.pull.number).await?;
-    if !pull.open {
+    if !pull.is_open {
         session.ui.warn(format!("{} #{} is closed", first.project, pull.number));
     }
     if args.direct {
@@ -66,8 +66,9 @@ pub async fn run(forge: Forge, args: RetryArgs, session: &Session) -> anyhow::Re
         for hook in &hooks {
             let now = Timestamp::now();
             let requests = hook.requests(&pull, &nonce).context("cannot test the pull request")?;
-            submissions
-                .extend(requests.into_iter().map(|one| Submission { request: one.request.submitted_at(now), ..one }));
+            submissions.extend(
+                requests.into_iter().map(|one| Submission { request: one.request.with_submit_time(now), ..one }),
+            );
         }
         return submit(submissions, &args.submit, session, &site).await;
     }
@@ -84,7 +85,7 @@ pub async fn run(forge: Forge, args: RetryArgs, session: &Session) -> anyhow::Re
     }
     let mut answers = Vec::new();
     for hook in &hooks {
-        let secret = secrets::of(hook, &service, credentials)?.ok_or_else(|| Unable {
+        let secret = secrets::of(hook, &service, credentials)?.ok_or_else(|| OperationFailed {
             message: format!("no secret for {}", hook.project),
             hint: "run `apt-ci credentials list` to list the credentials, or `apt-ci github sync` (or \
                  gitlab) to create a secret and set it at the forge"
@@ -115,7 +116,7 @@ fn requests(answers: &[Value]) -> impl Iterator<Item = &Value> {
 }
 
 fn show(answers: &[Value], session: &Session) -> anyhow::Result<()> {
-    if session.ui.json {
+    if session.ui.is_json {
         return session.ui.json(&answers);
     }
     let text = |request: &Value, key: &str| request.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -130,7 +131,7 @@ fn show(answers: &[Value], session: &Session) -> anyhow::Result<()> {
     table::print(&session.ui, &QUEUED, &rows)
 }
 
-fn narrowed(hook: Hook, chosen: &Chosen) -> Hook {
+fn narrowed(hook: Hook, chosen: &HookArgs) -> Hook {
     let mut hook = hook;
     hook.architectures.retain(|one| chosen.architectures.is_empty() || chosen.architectures.contains(one));
     hook
@@ -153,7 +154,7 @@ async fn deliver(hook: &Hook, url: &str, pull: &PullRequest, secret: &SecretStri
             .header("x-gitlab-event-uuid", &id)
             .header("x-gitlab-token", secret.expose_secret()),
     };
-    let response = request.body(body).send().await.map_err(|error| Unable {
+    let response = request.body(body).send().await.map_err(|error| OperationFailed {
         message: format!("cannot reach the service at {}: {}", host(url), TIMEOUTS.reason(error)),
         hint: "check that `apt-ci serve` is running there, or use --direct to queue the requests without it".into(),
     })?;
@@ -164,7 +165,7 @@ async fn deliver(hook: &Hook, url: &str, pull: &PullRequest, secret: &SecretStri
         return Ok(answer);
     }
     let reason = answer.get("error").and_then(Value::as_str).unwrap_or("no reason given").to_owned();
-    Err(Unable {
+    Err(OperationFailed {
         message: format!("the service at {} answered {}: {reason}", host(url), status.as_u16()),
         hint: "see its log for details, or use --direct to queue the requests without it".into(),
     }
@@ -184,7 +185,7 @@ fn payload(hook: &Hook, pull: &PullRequest, nonce: &str) -> Value {
             "number": pull.number,
             "pull_request": {
                 "number": pull.number,
-                "state": if pull.open { "open" } else { "closed" },
+                "state": if pull.is_open { "open" } else { "closed" },
                 "updated_at": pull.updated,
                 "head": {"sha": pull.commit},
                 "base": {"repo": {"full_name": hook.project, "clone_url": pull.clone_url}},

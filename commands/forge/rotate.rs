@@ -2,7 +2,7 @@
 
 use apt_ci::forge::client::Client;
 use apt_ci::forge::hook::Hook;
-use apt_ci::forge::remote::Delivered;
+use apt_ci::forge::remote::RemoteDelivery;
 use apt_ci::forge::{Forge, Project};
 use apt_ci::pulls::keyring::{hook_kind, next_name};
 use apt_ci::server_url::ServerUrl;
@@ -12,10 +12,10 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::access::{self, Chosen, TokenFile};
+use super::access::{self, HookArgs, TokenFile};
 use super::{counterpart, secrets};
 use crate::session::Session;
-use crate::ui::error::Unable;
+use crate::ui::error::OperationFailed;
 use crate::ui::exit::ExitStatus;
 use crate::ui::secret;
 
@@ -42,7 +42,7 @@ pub async fn run(forge: Forge, args: RotateArgs, session: &Session) -> anyhow::R
     let site = session.site()?;
     let service = access::service(&site)?;
     let credentials = session.credentials_to_change(&site).await?;
-    let hooks = access::hooks_of_project(forge, &args.project, &Chosen::default(), &args.token, &site)?;
+    let hooks = access::hooks_of_project(forge, &args.project, &HookArgs::default(), &args.token, &site)?;
     let Some(first) = hooks.first() else { return Ok(ExitStatus::Success) };
     let client = if args.manual {
         None
@@ -59,13 +59,17 @@ pub async fn run(forge: Forge, args: RotateArgs, session: &Session) -> anyhow::R
         && credentials.get(hook_kind(forge), &next_name(&first.project).parse::<Name>()?)?.is_none()
     {
         let message = format!("no new secret for {} has been created yet", first.project);
-        return Err(Unable { message, hint: "run it with --manual alone first to create and print one".into() }.into());
+        return Err(OperationFailed {
+            message,
+            hint: "run it with --manual alone first to create and print one".into(),
+        }
+        .into());
     }
     let next = next_secret(first, &service, &credentials, session)?;
     let Some(client) = client else {
         if args.force {
             finish(&hooks, &next, &service, &site, &credentials, session)?;
-        } else if session.ui.json {
+        } else if session.ui.is_json {
             session.ui.json(&json!({"project": first.project, "secret": next.expose_secret()}))?;
         } else {
             session.ui.data(next.expose_secret())?;
@@ -94,7 +98,7 @@ pub async fn run(forge: Forge, args: RotateArgs, session: &Session) -> anyhow::R
         }
     }
     if !seen_everywhere && !args.force {
-        return Err(Unable {
+        return Err(OperationFailed {
             message: "the service has not received a delivery with the new secret yet; both secrets stay valid"
                 .to_owned(),
             hint: "give the service the current site and run this again, or use --force to remove the old secret now"
@@ -131,11 +135,11 @@ fn next_secret(
 /// Pings a hook. Returns whether the service has accepted the delivery as signed with the new secret.
 async fn is_seen(client: &Client, hook: &Hook, id: u64, session: &Session) -> anyhow::Result<bool> {
     let delivered = access::ping(client, &hook.project, id).await?;
-    let is_new = |delivered: &Delivered| {
+    let is_new = |delivered: &RemoteDelivery| {
         let answer: Value = serde_json::from_str(&delivered.answer).unwrap_or_default();
         answer.get("secret").and_then(Value::as_str) == Some("next")
     };
-    if !delivered.as_ref().is_some_and(Delivered::is_good) {
+    if !delivered.as_ref().is_some_and(RemoteDelivery::is_good) {
         access::tell_ping(delivered.as_ref(), hook.forge, session);
         return Ok(false);
     }

@@ -14,7 +14,7 @@ use apt_ci::site::credentials::{Credentials, CredentialsError, Details, Name};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::ui::error::Unable;
+use crate::ui::error::OperationFailed;
 use crate::ui::secret;
 
 /// Returns the secret of a hook.
@@ -87,7 +87,7 @@ pub fn made(
     }
     if others.len() > 1 {
         let message = format!("the hooks of {project} have different secrets");
-        return Err(Unable {
+        return Err(OperationFailed {
             message,
             hint: "run `apt-ci github rotate-secret` (or gitlab) to give all of them the same secret".into(),
         }

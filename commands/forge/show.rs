@@ -4,26 +4,26 @@ use std::collections::BTreeMap;
 
 use apt_ci::broker::{Broker, BrokerError};
 use apt_ci::forge::hook::Hook;
-use apt_ci::forge::remote::ShownStatus;
+use apt_ci::forge::remote::RemoteStatus;
 use apt_ci::forge::status::context;
 use apt_ci::forge::{Forge, PullName};
 use apt_ci::pulls::{of_page, rebuild};
 use apt_ci::release::QueueName;
 use apt_ci::request::{Request, RequestId};
-use apt_ci::result::Place;
+use apt_ci::result::ResultLocation;
 use apt_ci::runs;
 use apt_ci::store::Store;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::access::{self, Chosen, TokenFile};
+use super::access::{self, HookArgs, TokenFile};
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 use crate::ui::short_id::ShortIds;
 use crate::ui::table::{self, Cell, Column};
 
 /// Maximum age of results that are searched.
-const SINCE: SignedDuration = SignedDuration::from_hours(24 * 90);
+const MAX_RESULT_AGE: SignedDuration = SignedDuration::from_hours(24 * 90);
 
 /// Show the tests of a pull request: status on the forge, request and result
 ///
@@ -41,7 +41,7 @@ pub struct ShowArgs {
 /// A test of a pull request.
 #[derive(Default)]
 struct Line {
-    shown: Option<ShownStatus>,
+    shown: Option<RemoteStatus>,
     place: String,
     uuid: Option<RequestId>,
 }
@@ -50,7 +50,7 @@ pub async fn run(forge: Forge, args: ShowArgs, session: &Session) -> anyhow::Res
     let site = session.site()?;
     let keyring = access::keyring(session, &site)?;
     let service = access::service(&site)?;
-    let hooks = access::hooks_of_pull(forge, &args.pull, &Chosen::default(), &args.token, &site)?;
+    let hooks = access::hooks_of_pull(forge, &args.pull, &HookArgs::default(), &args.token, &site)?;
     let Some(first) = hooks.first() else { return Ok(ExitStatus::Success) };
     let token = match args.token.given(forge, &first.api, session)? {
         Some(token) => Some(token),
@@ -101,8 +101,10 @@ async fn look(
     let is_it = |body: &[u8]| Request::parse(body).ok().filter(is_same)?.uuid().cloned();
     for test in broker.running().await?.iter().filter(|test| test.queue == *queue) {
         if let Some(uuid) = is_it(&test.body) {
-            line.place =
-                format!("running{}", test.news.as_ref().map(|news| format!(" on {}", news.worker)).unwrap_or_default());
+            line.place = format!(
+                "running{}",
+                test.progress.as_ref().map(|news| format!(" on {}", news.worker)).unwrap_or_default()
+            );
             line.uuid = Some(uuid);
             return Ok(());
         }
@@ -122,8 +124,8 @@ async fn look(
         (line.place, line.uuid) = ("is tried again later".to_owned(), Some(uuid));
         return Ok(());
     }
-    let place = Place::of(wanted, queue);
-    let runs = runs::since(store, &place.container, &place.path.prefix(), Timestamp::now() - SINCE).await?;
+    let place = ResultLocation::of(wanted, queue);
+    let runs = runs::since(store, &place.container, &place.path.prefix(), Timestamp::now() - MAX_RESULT_AGE).await?;
     for run in runs.iter().rev() {
         let recorded = run.request(store).await.ok();
         if recorded.is_some_and(|recorded| is_same(&recorded.submission.request)) {
@@ -139,7 +141,7 @@ async fn look(
 }
 
 fn show(commit: &str, lines: &BTreeMap<String, Line>, session: &Session) -> anyhow::Result<ExitStatus> {
-    if session.ui.json {
+    if session.ui.is_json {
         let tests = lines.iter().map(|(context, line)| {
             json!({"context": context, "status": line.shown, "place": line.place, "uuid": line.uuid.as_ref().map(RequestId::as_str)})
         });

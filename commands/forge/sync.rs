@@ -36,24 +36,24 @@ pub struct SyncArgs {
 }
 
 /// A change of a hook at the forge.
-struct Step<'a> {
+struct HookChange<'a> {
     project: &'a Project,
     url: String,
-    what: What<'a>,
+    what: ChangeKind<'a>,
 }
 
-enum What<'a> {
-    Make(&'a Hook),
-    Mend(&'a Hook, u64, &'static str),
+enum ChangeKind<'a> {
+    Create(&'a Hook),
+    Fix(&'a Hook, u64, &'static str),
     Remove(u64),
 }
 
-impl Step<'_> {
+impl HookChange<'_> {
     fn word(&self) -> &'static str {
         match self.what {
-            What::Make(_) => "make",
-            What::Mend(..) => "mend",
-            What::Remove(_) => "remove",
+            ChangeKind::Create(_) => "make",
+            ChangeKind::Fix(..) => "mend",
+            ChangeKind::Remove(_) => "remove",
         }
     }
 }
@@ -82,7 +82,7 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
         for hook in &hooks {
             match counterpart::find(hook, &service, &present) {
                 None => {
-                    steps.push(Step { project, url: hook.payload_url(&service), what: What::Make(hook) });
+                    steps.push(HookChange { project, url: hook.payload_url(&service), what: ChangeKind::Create(hook) });
                 }
                 Some(found) => {
                     let mut drift = found.drift;
@@ -94,24 +94,24 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
                         let is_refused = last.is_some_and(|last| last.status == Some(403));
                         // The change of the first hook fixes everything that is wrong with the counterpart.
                         if let Some(why) = drift.take().or_else(|| is_refused.then_some("refused")) {
-                            let what = What::Mend(hook, present.id, why);
-                            steps.push(Step { project, url: url.to_owned(), what });
+                            let what = ChangeKind::Fix(hook, present.id, why);
+                            steps.push(HookChange { project, url: url.to_owned(), what });
                         }
                     }
                 }
             }
         }
         for stray in strays(forge, &hooks, &service, present) {
-            steps.push(Step { project, url: stray.url, what: What::Remove(stray.id) });
+            steps.push(HookChange { project, url: stray.url, what: ChangeKind::Remove(stray.id) });
         }
     }
     let mut is_all_known = true;
     for project in &forgotten {
         match client.hooks(project).await {
-            Ok(present) => steps.extend(strays(forge, &[], &service, present).into_iter().map(|stray| Step {
+            Ok(present) => steps.extend(strays(forge, &[], &service, present).into_iter().map(|stray| HookChange {
                 project,
                 url: stray.url,
-                what: What::Remove(stray.id),
+                what: ChangeKind::Remove(stray.id),
             })),
             // The project may be at another server, or be gone.
             Err(ForgeError::NotFound { .. }) => {}
@@ -132,7 +132,7 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
         return Ok(exit);
     }
     if !args.yes {
-        ask::somebody()?;
+        ask::require_terminal()?;
         if !ask::confirm("Make these changes?".to_owned()).await? {
             session.ui.note("Nothing was changed.");
             return Ok(ExitStatus::Failure);
@@ -150,24 +150,24 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
 
 /// Makes a change. Returns whether the service accepts the hook's deliveries afterwards.
 async fn take(
-    step: &Step<'_>,
+    step: &HookChange<'_>,
     client: &Client,
     service: &ServerUrl,
     declared: &[Hook],
     credentials: &Credentials,
     session: &Session,
 ) -> anyhow::Result<bool> {
-    let Step { project, url, what } = step;
+    let HookChange { project, url, what } = step;
     let (forge, id) = match what {
-        What::Make(hook) => {
+        ChangeKind::Create(hook) => {
             let secret = secrets::made(hook, service, declared, credentials)?;
             (hook.forge, client.create_hook(project, url, &secret).await?.id)
         }
-        What::Mend(hook, id, _) => {
+        ChangeKind::Fix(hook, id, _) => {
             client.change_hook(project, *id, url, &secrets::made(hook, service, declared, credentials)?).await?;
             (hook.forge, *id)
         }
-        What::Remove(id) => {
+        ChangeKind::Remove(id) => {
             client.remove_hook(project, *id).await?;
             return Ok(true);
         }
@@ -185,13 +185,13 @@ fn forgotten(forge: Forge, declared: &[Hook], credentials: &Credentials) -> anyh
     Ok(projects)
 }
 
-fn tell(steps: &[Step<'_>], session: &Session) -> anyhow::Result<()> {
-    if session.ui.json {
+fn tell(steps: &[HookChange<'_>], session: &Session) -> anyhow::Result<()> {
+    if session.ui.is_json {
         let all = steps.iter().map(|step| json!({"step": step.word(), "project": step.project, "url": step.url}));
         return session.ui.json(&all.collect::<Vec<_>>());
     }
     for step in steps {
-        let why = if let What::Mend(_, _, why) = step.what { format!(" ({why})") } else { String::new() };
+        let why = if let ChangeKind::Fix(_, _, why) = step.what { format!(" ({why})") } else { String::new() };
         session.ui.data(format!("{:<6}  {}  {}{why}", step.word(), step.project, step.url))?;
     }
     Ok(())

@@ -15,8 +15,8 @@ use super::access;
 use crate::session::Session;
 use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
+use crate::ui::redacted_value::RedactedValue;
 use crate::ui::secret;
-use crate::ui::unquoted::Unquoted;
 
 /// Store the token used to set a project's statuses
 ///
@@ -30,7 +30,7 @@ pub struct TokenArgs {
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// API URL [default: that of the project's hooks, else of github.com/gitlab.com]
-    #[arg(long, value_name = "URL", value_parser = Unquoted::<ServerUrl>::new())]
+    #[arg(long, value_name = "URL", value_parser = RedactedValue::<ServerUrl>::new())]
     api_url: Option<ServerUrl>,
 }
 

@@ -2,22 +2,22 @@
 
 use std::sync::Arc;
 
-use apt_ci::broker::{DeadLetter, Message, Pile};
+use apt_ci::broker::{DeadLetter, Message, MessageState};
 use apt_ci::release::QueueName;
 use apt_ci::request::Request;
 use apt_ci::site::Site;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::named::Meant;
+use super::removal::{self, Destination, QueueSelection, Removal, RemovalArgs, Rule};
+use super::remove::MatchArgs;
 use super::show::{contents, document, request_cells, short_ids};
-use super::taking::{self, Destination, Errand, Named, Rule, TakingArgs};
 use crate::session::{Session, inspect};
 use crate::ui::exit::ExitStatus;
 use crate::ui::opaque_lines;
 use crate::ui::table::{self, Cell, Column};
 
-const DEAD: &[Pile] = &[Pile::Dead];
+const DEAD_PILES: &[MessageState] = &[MessageState::Dead];
 
 const COLUMNS: [Column<'_>; 5] = [
     Column::new("QUEUE"),
@@ -65,18 +65,18 @@ struct PickArgs {
     #[arg(value_name = "QUEUE")]
     queues: Vec<QueueName>,
     #[command(flatten)]
-    meant: Meant,
+    meant: MatchArgs,
     #[command(flatten)]
-    taking: TakingArgs,
+    removal: RemovalArgs,
 }
 
 pub async fn run(args: DeadArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
     let (pick, destination) = match args.command {
         None => return list(args.queues, session, site).await,
         Some(Command::Requeue(pick)) => (pick, Destination::Origin),
-        Some(Command::Drop(pick)) => (pick, Destination::Record),
+        Some(Command::Drop(pick)) => (pick, Destination::UndoFile),
     };
-    let everything = pick.meant.is_everything() && destination == Destination::Record;
+    let is_everything = pick.meant.is_everything() && destination == Destination::UndoFile;
     let ids = pick.meant.ids();
     let meant = pick.meant.rule();
     let rule: Rule = match destination {
@@ -88,8 +88,15 @@ pub async fn run(args: DeadArgs, session: &Session, site: &Site) -> anyhow::Resu
         }),
         _ => meant,
     };
-    let errand = Errand { queues: Named::or_all(pick.queues, site), piles: DEAD, ids, rule, everything, destination };
-    taking::run(errand, &pick.taking, session, site).await
+    let removal = Removal {
+        queues: QueueSelection::or_all(pick.queues, site),
+        piles: DEAD_PILES,
+        ids,
+        rule,
+        is_everything,
+        destination,
+    };
+    removal::run(removal, &pick.removal, session, site).await
 }
 
 async fn list(queues: Vec<QueueName>, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
@@ -111,7 +118,7 @@ async fn list(queues: Vec<QueueName>, session: &Session, site: &Site) -> anyhow:
         letters.extend(contents.dead.into_iter().map(|letter| (queue.clone(), letter)));
     }
     broker.close().await;
-    if session.ui.json {
+    if session.ui.is_json {
         let documents: Vec<Value> = letters
             .iter()
             .map(|(queue, letter)| {

@@ -12,12 +12,12 @@ use apt_ci::store::Store;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 /// Maximum number of packages of a queue whose last runs are looked up; the others count as their average.
-const PACKAGES: usize = 200;
+const MAX_PACKAGES: usize = 200;
 /// Maximum number of lookups at the same time.
-const LOOKUPS: usize = 8;
+const CONCURRENCY: usize = 8;
 
 /// A release and architecture, of which slots serve all contexts.
-type Place = (Release, Architecture);
+type ReleaseArch = (Release, Architecture);
 
 /// Returns how long it takes until the last request of each queue is done. Queues without any slot, or whose packages
 /// have never been tested, are left out.
@@ -52,8 +52,8 @@ fn waiting(state: &QueueState) -> u64 {
 
 /// Returns the number of slots that serve each place. Idle slots wait at several of its queues; busy ones are counted
 /// at one.
-fn slots(states: &[QueueState]) -> BTreeMap<Place, u64> {
-    let mut slots: BTreeMap<Place, (u64, u64)> = BTreeMap::new();
+fn slots(states: &[QueueState]) -> BTreeMap<ReleaseArch, u64> {
+    let mut slots: BTreeMap<ReleaseArch, (u64, u64)> = BTreeMap::new();
     for state in states {
         let place = (state.queue.release.clone(), state.queue.architecture.clone());
         let (idle, busy) = slots.entry(place).or_default();
@@ -74,7 +74,7 @@ async fn seconds(queue: &QueueName, broker: &Broker, store: &Store) -> anyhow::R
     let waiting: Vec<SourcePackage> = contents.ready.iter().chain(&contents.delayed).filter_map(package).collect();
     let running: Vec<SourcePackage> = contents.claimed.iter().filter_map(package).collect();
     let packages: BTreeSet<&SourcePackage> = waiting.iter().chain(&running).collect();
-    let lookups = packages.into_iter().take(PACKAGES).map(async |package| {
+    let lookups = packages.into_iter().take(MAX_PACKAGES).map(async |package| {
         let path = PackagePath {
             release: queue.release.clone(),
             architecture: queue.architecture.clone(),
@@ -83,7 +83,7 @@ async fn seconds(queue: &QueueName, broker: &Broker, store: &Store) -> anyhow::R
         let last = runs::of_package(store, &path).await?.pop();
         anyhow::Ok(last.map(|run| (package.clone(), run.summary.duration as f64)))
     });
-    let known: Vec<Option<(SourcePackage, f64)>> = stream::iter(lookups).buffered(LOOKUPS).try_collect().await?;
+    let known: Vec<Option<(SourcePackage, f64)>> = stream::iter(lookups).buffered(CONCURRENCY).try_collect().await?;
     let known: BTreeMap<SourcePackage, f64> = known.into_iter().flatten().collect();
     Ok(sum(&waiting, &running, &known))
 }

@@ -19,7 +19,7 @@ use crate::ui::table::{self, Cell, Column};
 use crate::ui::{opaque_lines, when};
 
 /// Interval between refreshes with `--watch`.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
+const REFRESH_INTERVAL: Duration = Duration::from_secs(2);
 
 #[derive(clap::Args)]
 pub struct LengthsArgs {
@@ -38,7 +38,7 @@ pub struct LengthsArgs {
 }
 
 /// States of the queues, and estimates of when each will be empty.
-struct Look {
+struct Snapshot {
     states: Vec<QueueState>,
     ends: BTreeMap<QueueName, Duration>,
 }
@@ -57,7 +57,7 @@ pub async fn run(args: &LengthsArgs, session: &Session, site: &Site) -> anyhow::
             look = look(args, &broker, &known, session, site) => look?,
             _ = &mut ctrl_c => return Ok(interrupted(args)),
         };
-        if args.watch && session.ui.terminal {
+        if args.watch && session.ui.is_terminal {
             console::Term::stdout().clear_screen()?;
         }
         show(args, &look, session)?;
@@ -66,7 +66,7 @@ pub async fn run(args: &LengthsArgs, session: &Session, site: &Site) -> anyhow::
             return Ok(ExitStatus::Success);
         }
         tokio::select! {
-            () = tokio::time::sleep(LOOK_AGAIN) => {}
+            () = tokio::time::sleep(REFRESH_INTERVAL) => {}
             _ = &mut ctrl_c => return Ok(interrupted(args)),
         }
     }
@@ -83,17 +83,17 @@ async fn look(
     known: &[QueueName],
     session: &Session,
     site: &Site,
-) -> anyhow::Result<Look> {
+) -> anyhow::Result<Snapshot> {
     let states = inspect(broker, known, site).await?;
     let ends = match args.estimate {
         true => estimate::ends(&states, broker, &session.store(site)?).await?,
         false => BTreeMap::new(),
     };
-    Ok(Look { states, ends })
+    Ok(Snapshot { states, ends })
 }
 
-fn show(args: &LengthsArgs, look: &Look, session: &Session) -> anyhow::Result<()> {
-    if session.ui.json {
+fn show(args: &LengthsArgs, look: &Snapshot, session: &Session) -> anyhow::Result<()> {
+    if session.ui.is_json {
         let document = |state: &QueueState| {
             let mut document = json!(state);
             if let Some(end) = look.ends.get(&state.queue) {
@@ -108,7 +108,7 @@ fn show(args: &LengthsArgs, look: &Look, session: &Session) -> anyhow::Result<()
     }
     let (busy, quiet): (Vec<&QueueState>, Vec<&QueueState>) = look.states.iter().partition(|state| {
         args.all
-            || !session.ui.terminal
+            || !session.ui.is_terminal
             || state.ready + state.claimed + state.delayed + state.dead + state.consumers > 0
     });
     // Programs always get the same columns; people do not see one that is seldom needed.

@@ -3,9 +3,9 @@
 mod dead;
 mod estimate;
 mod lengths;
-mod named;
+mod removal;
+mod remove;
 mod show;
-mod taking;
 mod tidy;
 mod transfer;
 
@@ -42,15 +42,15 @@ pub struct QueuesArgs {
     #[arg(value_name = "QUEUE", conflicts_with_all = ["watch", "estimate", "all"])]
     name: Option<QueueName>,
     /// Maximum number of requests to show in each state
-    #[arg(long, default_value_t = show::LIMIT, value_name = "N", requires = "name", hide_short_help = true)]
+    #[arg(long, default_value_t = show::DEFAULT_LIMIT, value_name = "N", requires = "name", hide_short_help = true)]
     limit: usize,
 }
 
 #[derive(Subcommand)]
 enum Command {
     Show(show::ShowArgs),
-    Remove(named::RemoveArgs),
-    Purge(named::PurgeArgs),
+    Remove(remove::RemoveArgs),
+    Purge(remove::PurgeArgs),
     Dedupe(tidy::DedupeArgs),
     Supersede(tidy::SupersedeArgs),
     Move(transfer::MoveArgs),
@@ -84,8 +84,8 @@ pub async fn run(args: QueuesArgs, session: &Session) -> anyhow::Result<ExitStat
         (None, None) => lengths::run(&args.lengths, session, &site).await,
         (None, Some(queue)) => show::show(&queue, args.limit, session, &site).await,
         (Some(Command::Show(args)), _) => show::run(&args, session, &site).await,
-        (Some(Command::Remove(args)), _) => named::remove(args, session, &site).await,
-        (Some(Command::Purge(args)), _) => named::purge(args, session, &site).await,
+        (Some(Command::Remove(args)), _) => remove::remove(args, session, &site).await,
+        (Some(Command::Purge(args)), _) => remove::purge(args, session, &site).await,
         (Some(Command::Dedupe(args)), _) => tidy::dedupe(args, session, &site).await,
         (Some(Command::Supersede(args)), _) => tidy::supersede(args, session, &site).await,
         (Some(Command::Move(args)), _) => transfer::run(args, session, &site).await,

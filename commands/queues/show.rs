@@ -16,7 +16,7 @@ use crate::ui::short_id::ShortIds;
 use crate::ui::table::{self, Cell, Column};
 
 /// Default maximum number of requests that are shown in each state.
-pub const LIMIT: usize = 1000;
+pub const DEFAULT_LIMIT: usize = 1000;
 
 const COLUMNS: [Column<'_>; 5] = [
     Column::new("STATE"),
@@ -44,7 +44,7 @@ pub struct ShowArgs {
     #[arg(value_name = "QUEUE")]
     name: QueueName,
     /// Maximum number of requests to show in each state
-    #[arg(long, default_value_t = LIMIT, value_name = "N")]
+    #[arg(long, default_value_t = DEFAULT_LIMIT, value_name = "N")]
     limit: usize,
 }
 
@@ -63,7 +63,7 @@ pub async fn show(queue: &QueueName, limit: usize, session: &Session, site: &Sit
     };
     let handed_out = (matches!(broker, Broker::Amqp(_)) && !contents.ready.is_empty()).then(|| began.elapsed());
     broker.close().await;
-    if session.ui.json {
+    if session.ui.is_json {
         let QueueContents { ready, claimed, delayed, dead, hidden, hidden_dead } = &contents;
         let list = |bodies: &[Vec<u8>]| bodies.iter().map(|body| document(body)).collect::<Vec<_>>();
         let dead: Vec<Value> =

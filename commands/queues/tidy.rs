@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use apt_ci::broker::{Message, Pile};
+use apt_ci::broker::{Message, MessageState};
 use apt_ci::release::QueueName;
 use apt_ci::request::{Request, repeated, superseded};
 use apt_ci::site::Site;
 
-use super::taking::{self, Destination, Errand, Named, TakingArgs};
+use super::removal::{self, Destination, QueueSelection, Removal, RemovalArgs};
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 
@@ -43,7 +43,7 @@ struct TidyArgs {
     #[arg(value_name = "QUEUE")]
     queues: Vec<QueueName>,
     #[command(flatten)]
-    taking: TakingArgs,
+    removal: RemovalArgs,
 }
 
 pub async fn dedupe(args: DedupeArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
@@ -65,14 +65,14 @@ async fn tidy(
             messages.iter().map(|message| Request::parse(&message.body).ok()).collect();
         needless(&requests)
     };
-    let errand = Errand {
-        queues: Named::or_all(args.queues, site),
+    let removal = Removal {
+        queues: QueueSelection::or_all(args.queues, site),
         // Delayed requests have failed before, unlike the others.
-        piles: &[Pile::Ready],
-        everything: false,
+        piles: &[MessageState::Ready],
+        is_everything: false,
         ids: Vec::new(),
         rule: Arc::new(rule),
-        destination: Destination::Record,
+        destination: Destination::UndoFile,
     };
-    taking::run(errand, &args.taking, session, site).await
+    removal::run(removal, &args.removal, session, site).await
 }

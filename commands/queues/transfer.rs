@@ -3,8 +3,8 @@
 use apt_ci::release::QueueName;
 use apt_ci::site::Site;
 
-use super::named::{Meant, WAITING};
-use super::taking::{self, Destination, Errand, Named, TakingArgs};
+use super::removal::{self, Destination, QueueSelection, Removal, RemovalArgs};
+use super::remove::{MatchArgs, WAITING_PILES};
 use crate::session::Session;
 use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
@@ -23,9 +23,9 @@ pub struct MoveArgs {
     /// Queue to add requests to
     to: QueueName,
     #[command(flatten)]
-    meant: Meant,
+    meant: MatchArgs,
     #[command(flatten)]
-    taking: TakingArgs,
+    removal: RemovalArgs,
 }
 
 pub async fn run(args: MoveArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
@@ -33,13 +33,13 @@ pub async fn run(args: MoveArgs, session: &Session, site: &Site) -> anyhow::Resu
         let message = format!("{} is both the source and the destination queue", args.from);
         return Err(BadInput { message, hint: None }.into());
     }
-    let errand = Errand {
-        queues: Named::ByUser(vec![args.from]),
-        piles: WAITING,
-        everything: args.meant.is_everything(),
+    let removal = Removal {
+        queues: QueueSelection::ByUser(vec![args.from]),
+        piles: WAITING_PILES,
+        is_everything: args.meant.is_everything(),
         ids: args.meant.ids(),
         rule: args.meant.rule(),
         destination: Destination::Queue(args.to),
     };
-    taking::run(errand, &args.taking, session, site).await
+    removal::run(removal, &args.removal, session, site).await
 }

@@ -2,16 +2,16 @@
 
 use apt_ci::compare::{Change, Comparison, Turn};
 use apt_ci::request::SourcePackage;
-use apt_ci::runs::{Question, StoredRun};
+use apt_ci::runs::{RunFilter, StoredRun};
 use apt_ci::site::Site;
 use apt_ci::store::Store;
 use apt_ci::verdict::Verdict;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::asking::{ask, releases};
-use super::known;
-use super::naming::{Where, run_or_latest};
+use super::query::{ask, releases};
+use super::run_ref::{PlaceArgs, run_or_latest};
+use super::spelling;
 use crate::session::Session;
 use crate::ui::error::{BadInput, NotFound};
 use crate::ui::exit::ExitStatus;
@@ -34,7 +34,7 @@ pub struct DiffArgs {
     #[arg(value_name = "RUN")]
     after: String,
     #[command(flatten)]
-    place: Where,
+    place: PlaceArgs,
 }
 
 /// Find what broke a package's tests
@@ -50,7 +50,7 @@ pub struct BlameArgs {
     /// Source package
     package: SourcePackage,
     #[command(flatten)]
-    place: Where,
+    place: PlaceArgs,
 }
 
 pub async fn diff(args: &DiffArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
@@ -63,11 +63,11 @@ pub async fn diff(args: &DiffArgs, session: &Session, site: &Site) -> anyhow::Re
 
 pub async fn blame(args: &BlameArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
     let store = session.store(site)?;
-    let question = Question {
+    let question = RunFilter {
         package: Some(args.package.clone()),
         releases: releases(args.place.release.as_slice(), site)?,
         architecture: args.place.architecture.clone(),
-        ..Question::default()
+        ..RunFilter::default()
     };
     let (mut runs, _) = ask(&question, usize::MAX, session, site, &store).await?;
     // Runs of branches say nothing about the package.
@@ -81,7 +81,7 @@ pub async fn blame(args: &BlameArgs, session: &Session, site: &Site) -> anyhow::
         return Err(BadInput { message, hint: Some(format!("choose one: {}", places.join(", "))) }.into());
     }
     if runs.is_empty() {
-        known::check_places(&args.place.release, args.place.architecture.as_ref(), site)?;
+        spelling::check_places(&args.place.release, args.place.architecture.as_ref(), site)?;
     }
     let Some(turn) = Turn::find_read(&mut runs, &store).await? else {
         let message = format!("{} contains no run of {} that passed or failed", store.address(), args.package);
@@ -89,14 +89,14 @@ pub async fn blame(args: &BlameArgs, session: &Session, site: &Site) -> anyhow::
     };
     match turn {
         Turn::Passes(run) => {
-            if session.ui.json {
+            if session.ui.is_json {
                 session.ui.json(&json!({"before": run, "after": null}))?;
             }
             session.ui.note(format!("{} passes: its newest run is {}.", args.package, run.id));
             Ok(ExitStatus::Failure)
         }
         Turn::NeverPassed(run) => {
-            if session.ui.json {
+            if session.ui.is_json {
                 session.ui.json(&json!({"before": null, "after": run}))?;
             }
             session
@@ -106,14 +106,14 @@ pub async fn blame(args: &BlameArgs, session: &Session, site: &Site) -> anyhow::
         }
         Turn::Turned { good, bad, failures } => {
             let verdict = Verdict::of_read(&bad, &mut runs, &store).await?;
-            tell(*good, *bad, Some(&Blamed { failures, verdict }), session, &store).await?;
+            tell(*good, *bad, Some(&Blame { failures, verdict }), session, &store).await?;
             Ok(ExitStatus::Success)
         }
     }
 }
 
 /// Facts about the first failed run.
-struct Blamed {
+struct Blame {
     /// Number of failures since the last pass.
     failures: usize,
     verdict: Verdict,
@@ -122,7 +122,7 @@ struct Blamed {
 async fn tell(
     mut before: StoredRun,
     mut after: StoredRun,
-    blamed: Option<&Blamed>,
+    blamed: Option<&Blame>,
     session: &Session,
     store: &Store,
 ) -> anyhow::Result<()> {
@@ -130,17 +130,17 @@ async fn tell(
     before.damaged |= details.0.damaged;
     after.damaged |= details.1.damaged;
     let comparison = Comparison::of((&before, &details.0), (&after, &details.1));
-    if session.ui.json {
+    if session.ui.is_json {
         let mut document = json!(comparison);
         document["before"] = json!(before);
         document["after"] = json!(after);
-        if let Some(Blamed { failures, verdict }) = blamed {
+        if let Some(Blame { failures, verdict }) = blamed {
             document["failures"] = json!(failures);
             document["verdict"] = json!(verdict);
         }
         return session.ui.json(&document);
     }
-    if session.ui.terminal {
+    if session.ui.is_terminal {
         let now = Timestamp::now();
         for (word, run) in [("before", &before), ("after", &after)] {
             let (outcome, version) = (run.outcome(), plain(&run.summary.version));
@@ -151,7 +151,7 @@ async fn tell(
                 run.id, outcome, path.package, path.release, path.architecture
             ))?;
         }
-        if let Some(Blamed { failures, verdict }) = blamed {
+        if let Some(Blame { failures, verdict }) = blamed {
             session.ui.prose(format!("{}: {}.", verdict.meaning, plain(&verdict.reason)))?;
             let since = if *failures == 1 { "once".to_owned() } else { format!("{failures} times in a row") };
             session.ui.data(format!("It has failed {since} since it last passed."))?;

@@ -6,12 +6,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 use apt_ci::release::Release;
 use apt_ci::result::layout::{RESULT, parse_object};
-use apt_ci::result::{PackagePath, Place, RunId};
+use apt_ci::result::{PackagePath, ResultLocation, RunId};
 use apt_ci::site::Site;
 use apt_ci::store::{Entry, Query, Store, StoreError};
 use serde_json::json;
 
-use super::known;
+use super::spelling;
 use crate::session::Session;
 use crate::ui::error::{BadInput, NotFound};
 use crate::ui::exit::ExitStatus;
@@ -20,7 +20,7 @@ use crate::ui::when::Since;
 use crate::ui::{ask, progress};
 
 /// Number of objects that are removed between two updates of the progress.
-const PIECE: usize = 1000;
+const BATCH_SIZE: usize = 1000;
 
 /// Remove old runs from the store
 #[derive(clap::Args)]
@@ -42,7 +42,7 @@ pub struct ExpireArgs {
     #[arg(long, value_name = "N", default_value_t = 5)]
     keep_latest: usize,
     #[command(flatten)]
-    certainty: Certainty,
+    certainty: ConfirmArgs,
 }
 
 /// Remove a release and all its results
@@ -59,11 +59,11 @@ pub struct DropArgs {
     /// Release to remove
     release: Release,
     #[command(flatten)]
-    certainty: Certainty,
+    certainty: ConfirmArgs,
 }
 
 #[derive(clap::Args)]
-struct Certainty {
+struct ConfirmArgs {
     /// Show what would be removed
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -74,12 +74,12 @@ struct Certainty {
 
 /// Objects to remove from a container.
 #[derive(Default)]
-struct Doomed {
+struct ContainerRemoval {
     objects: Vec<String>,
     bytes: u64,
     runs: usize,
     /// Whether everything is removed, and the container as well.
-    whole: bool,
+    is_whole: bool,
 }
 
 pub async fn run(args: &ExpireArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
@@ -88,7 +88,7 @@ pub async fn run(args: &ExpireArgs, session: &Session, site: &Site) -> anyhow::R
     let mut doomed = Vec::new();
     let containers = containers(&args.release, &store).await?;
     if containers.is_empty() {
-        known::check_release(&args.release, site)?;
+        spelling::check_release(&args.release, site)?;
     }
     let before = args.older_than;
     session.ui.note(format!("Runs published before {} expire.", before.0.strftime("%Y-%m-%d %H:%M UTC")));
@@ -109,10 +109,10 @@ pub async fn drop_release(args: &DropArgs, session: &Session, site: &Site) -> an
             objects.iter().filter_map(|(name, _)| parse_object(name)).map(|(path, id, _)| (path, id)).collect();
         let bytes = objects.iter().map(|(_, bytes)| bytes).sum();
         let objects = objects.into_iter().map(|(name, _)| name).collect();
-        doomed.push((container, Doomed { objects, bytes, runs: runs.len(), whole: true }));
+        doomed.push((container, ContainerRemoval { objects, bytes, runs: runs.len(), is_whole: true }));
     }
     if doomed.is_empty() {
-        known::check_release(&args.release, site)?;
+        spelling::check_release(&args.release, site)?;
         let message = format!("{} has no containers for {}", store.address(), args.release);
         return Err(NotFound {
             message,
@@ -123,7 +123,7 @@ pub async fn drop_release(args: &DropArgs, session: &Session, site: &Site) -> an
     remove(doomed, &args.certainty, &args.release, session, &store).await
 }
 
-fn check(certainty: &Certainty, release: &Release) -> anyhow::Result<()> {
+fn check(certainty: &ConfirmArgs, release: &Release) -> anyhow::Result<()> {
     match &certainty.confirm {
         Some(name) if name != release.as_str() => {
             let message = format!("--confirm {name} does not match the release {release}");
@@ -134,8 +134,8 @@ fn check(certainty: &Certainty, release: &Release) -> anyhow::Result<()> {
 }
 
 /// Refuses to continue if the user cannot be asked.
-fn somebody(release: &Release) -> Result<(), BadInput> {
-    ask::somebody().map_err(|BadInput { message, .. }| {
+fn require_terminal(release: &Release) -> Result<(), BadInput> {
+    ask::require_terminal().map_err(|BadInput { message, .. }| {
         let hint = Some(format!("use --dry-run to see what would be removed, or --confirm {release} to remove it"));
         BadInput { message, hint }
     })
@@ -144,7 +144,7 @@ fn somebody(release: &Release) -> Result<(), BadInput> {
 /// Returns the release's containers of all kinds.
 async fn containers(release: &Release, store: &Store) -> anyhow::Result<Vec<String>> {
     let mut names = store.containers().await?;
-    names.retain(|name| Place::of_container(name).is_some_and(|(of, _)| of == *release));
+    names.retain(|name| ResultLocation::of_container(name).is_some_and(|(of, _)| of == *release));
     Ok(names)
 }
 
@@ -161,7 +161,7 @@ async fn objects(container: &str, store: &Store) -> anyhow::Result<Vec<(String, 
 }
 
 /// Returns the objects of runs that are old enough, and not among the newest.
-fn old(objects: Vec<(String, u64)>, before: Since, keep: usize) -> Doomed {
+fn old(objects: Vec<(String, u64)>, before: Since, keep: usize) -> ContainerRemoval {
     let mut complete: BTreeMap<PackagePath, Vec<RunId>> = BTreeMap::new();
     for (path, id, file) in objects.iter().filter_map(|(name, _)| parse_object(name)) {
         if file == RESULT {
@@ -173,7 +173,7 @@ fn old(objects: Vec<(String, u64)>, before: Since, keep: usize) -> Doomed {
         ids.sort();
         kept.extend(ids.into_iter().rev().take(keep).map(|id| (path.clone(), id)));
     }
-    let mut doomed = Doomed::default();
+    let mut doomed = ContainerRemoval::default();
     let mut runs = HashSet::new();
     for (name, bytes) in objects {
         let Some((path, id, _)) = parse_object(&name) else { continue };
@@ -189,14 +189,14 @@ fn old(objects: Vec<(String, u64)>, before: Since, keep: usize) -> Doomed {
 }
 
 async fn remove(
-    doomed: Vec<(String, Doomed)>,
-    certainty: &Certainty,
+    doomed: Vec<(String, ContainerRemoval)>,
+    certainty: &ConfirmArgs,
     release: &Release,
     session: &Session,
     store: &Store,
 ) -> anyhow::Result<ExitStatus> {
-    let doomed: Vec<(String, Doomed)> =
-        doomed.into_iter().filter(|(_, doomed)| doomed.whole || !doomed.objects.is_empty()).collect();
+    let doomed: Vec<(String, ContainerRemoval)> =
+        doomed.into_iter().filter(|(_, doomed)| doomed.is_whole || !doomed.objects.is_empty()).collect();
     if doomed.is_empty() {
         session.ui.note("Nothing to remove.");
         return report(&doomed, session);
@@ -208,8 +208,8 @@ async fn remove(
         return Ok(ExitStatus::Success);
     }
     if certainty.confirm.is_none() {
-        somebody(release)?;
-        if !session.ui.json {
+        require_terminal(release)?;
+        if !session.ui.is_json {
             report(&doomed, session)?;
         }
         let said = ask::name(format!("To permanently remove {runs} runs, type {release}")).await?;
@@ -221,19 +221,19 @@ async fn remove(
     let total = doomed.iter().map(|(_, doomed)| doomed.objects.len()).sum();
     let bar = progress::bar(&session.ui, total, "removing");
     for (container, doomed) in &doomed {
-        for piece in doomed.objects.chunks(PIECE) {
+        for piece in doomed.objects.chunks(BATCH_SIZE) {
             let removing = store.delete_all(container, piece).await;
             removing.with_context(|| {
                 format!("{} of {total} objects were removed; run this again for the rest", bar.position())
             })?;
             bar.inc(piece.len() as u64);
         }
-        if doomed.whole {
+        if doomed.is_whole {
             remove_container(container, session, store).await;
         }
     }
     bar.finish_and_clear();
-    if certainty.confirm.is_some() || session.ui.json {
+    if certainty.confirm.is_some() || session.ui.is_json {
         report(&doomed, session)?;
     }
     session.ui.note(format!("Removed {runs} runs of {release}."));
@@ -254,9 +254,9 @@ async fn remove_container(container: &str, session: &Session, store: &Store) {
     session.ui.warn(format!("cannot remove the empty container {container} yet; run this again later"));
 }
 
-fn report(doomed: &[(String, Doomed)], session: &Session) -> anyhow::Result<ExitStatus> {
-    if session.ui.json {
-        let one = |(container, doomed): &(String, Doomed)| json!({"container": container, "runs": doomed.runs, "objects": doomed.objects.len(), "bytes": doomed.bytes});
+fn report(doomed: &[(String, ContainerRemoval)], session: &Session) -> anyhow::Result<ExitStatus> {
+    if session.ui.is_json {
+        let one = |(container, doomed): &(String, ContainerRemoval)| json!({"container": container, "runs": doomed.runs, "objects": doomed.objects.len(), "bytes": doomed.bytes});
         session.ui.json(&doomed.iter().map(one).collect::<Vec<_>>())?;
         return Ok(ExitStatus::Success);
     }

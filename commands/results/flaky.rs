@@ -2,14 +2,14 @@
 
 use apt_ci::index::{Index, IndexError};
 use apt_ci::release::Release;
-use apt_ci::runs::{Flaky, FlakyTests, Origin};
+use apt_ci::runs::{FlakyTest, FlakyTests, PackageSource};
 use apt_ci::site::Site;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::asking::{from_index, releases, since};
-use super::known;
-use super::naming::Where;
+use super::query::{from_index, releases, since};
+use super::run_ref::PlaceArgs;
+use super::spelling;
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
@@ -25,7 +25,7 @@ Example:
   apt-ci results flaky -s noble")]
 pub struct FlakyArgs {
     #[command(flatten)]
-    place: Where,
+    place: PlaceArgs,
     /// Only runs published since TIME
     #[arg(long, value_name = "TIME", default_value = "90d")]
     since: Since,
@@ -38,10 +38,10 @@ pub async fn run(args: &FlakyArgs, session: &Session, site: &Site) -> anyhow::Re
     let store = session.store(site)?;
     let releases = releases(args.place.release.as_slice(), site)?;
     let architecture = args.place.architecture.as_ref();
-    let of_index = |index: &Index| -> Result<Vec<Vec<Flaky>>, IndexError> {
+    let of_index = |index: &Index| -> Result<Vec<Vec<FlakyTest>>, IndexError> {
         releases.iter().map(|release| index.flaky(release, architecture, args.since.0)).collect()
     };
-    let flaky = match from_index(&releases, &Origin::Release, session, site, &store, of_index).await {
+    let flaky = match from_index(&releases, &PackageSource::Release, session, site, &store, of_index).await {
         Some(flaky) => flaky,
         None => {
             let mut flaky = Vec::new();
@@ -51,18 +51,18 @@ pub async fn run(args: &FlakyArgs, session: &Session, site: &Site) -> anyhow::Re
             flaky
         }
     };
-    let of_release = |(release, flaky): (_, Vec<Flaky>)| flaky.into_iter().map(move |flaky| (release, flaky));
-    let mut found: Vec<(&Release, Flaky)> = releases.iter().zip(flaky).flat_map(of_release).collect();
+    let of_release = |(release, flaky): (_, Vec<FlakyTest>)| flaky.into_iter().map(move |flaky| (release, flaky));
+    let mut found: Vec<(&Release, FlakyTest)> = releases.iter().zip(flaky).flat_map(of_release).collect();
     if found.is_empty() {
-        known::check_places(&releases, architecture, site)?;
+        spelling::check_places(&releases, architecture, site)?;
     }
     // The worst of all releases first.
-    let changes = |flaky: &Flaky| flaky.passed.min(flaky.failed);
+    let changes = |flaky: &FlakyTest| flaky.passed.min(flaky.failed);
     found.sort_by(|(_, a), (_, b)| changes(b).cmp(&changes(a)).then_with(|| b.last.cmp(&a.last)));
     let all = found.len();
     found.truncate(args.limit);
-    if session.ui.json {
-        let one = |(release, flaky): &(&Release, Flaky)| {
+    if session.ui.is_json {
+        let one = |(release, flaky): &(&Release, FlakyTest)| {
             let mut one = json!(flaky);
             one["release"] = json!(release);
             one["rate"] = json!(flaky.rate());

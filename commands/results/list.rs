@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use apt_ci::request::SourcePackage;
 use apt_ci::result::Outcome;
-use apt_ci::runs::{Question, StoredRun};
+use apt_ci::runs::{RunFilter, StoredRun};
 use apt_ci::site::Site;
 use apt_ci::store::{Store, StoreUrl};
 use jiff::Timestamp;
 
-use super::asking::{Conditions, ask};
-use super::known;
+use super::query::{Conditions, ask};
+use super::spelling;
 use crate::help::heading::RESULTS;
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
@@ -58,9 +58,9 @@ pub async fn run(args: ListArgs, session: &Session, site: &Site) -> anyhow::Resu
     let limit = if args.matrix { usize::MAX } else { args.limit };
     let (runs, more) = ask(&question, limit, session, site, &store).await?;
     if runs.is_empty() && !more {
-        known::check_places(&question.releases, question.architecture.as_ref(), site)?;
+        spelling::check_places(&question.releases, question.architecture.as_ref(), site)?;
     }
-    if session.ui.json {
+    if session.ui.is_json {
         session.ui.json(&runs)?;
         return Ok(ExitStatus::Success);
     }
@@ -88,15 +88,15 @@ pub async fn run(args: ListArgs, session: &Session, site: &Site) -> anyhow::Resu
 }
 
 /// Returns what was not found, and where, in words.
-fn none(question: &Question, site: &Site, store: &Store) -> String {
+fn none(question: &RunFilter, site: &Site, store: &Store) -> String {
     let of = question.package.as_ref().map(|package| format!(" of {package}")).unwrap_or_default();
     let releases: Vec<String> = question.releases.iter().map(ToString::to_string).collect();
     let on = question.architecture.as_ref().map(|architecture| format!(" on {architecture}")).unwrap_or_default();
-    let bare = Question {
+    let bare = RunFilter {
         package: question.package.clone(),
         releases: question.releases.clone(),
         architecture: question.architecture.clone(),
-        ..Question::default()
+        ..RunFilter::default()
     };
     let meets = if *question == bare { "" } else { " matching all conditions" };
     let absent = match &site.store.value {
@@ -152,7 +152,7 @@ fn triggers(run: &StoredRun) -> Cell {
 /// Shows the latest outcomes: for people with a line per release and a column per architecture, or the other way round
 /// if the terminal is too narrow for that; for programs with a line per run.
 fn matrix(runs: &[StoredRun], session: &Session) -> anyhow::Result<()> {
-    if !session.ui.terminal {
+    if !session.ui.is_terminal {
         let row = |run: &StoredRun| {
             let path = &run.path;
             let (outcome, version) = (run.outcome(), &run.summary.version);

@@ -1,13 +1,13 @@
 //! `apt-ci results`: results of past runs.
 
-pub mod asking;
 mod changes;
 mod expire;
 mod flaky;
-pub mod known;
 mod list;
-pub mod naming;
+pub mod query;
+pub mod run_ref;
 mod show;
+pub mod spelling;
 mod stats;
 
 use clap::Subcommand;

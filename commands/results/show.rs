@@ -1,8 +1,8 @@
 //! `apt-ci results show`: the details of one run.
 
 use apt_ci::result::layout::container;
-use apt_ci::result::{Outcome, Place, Proof, ProofVerdict};
-use apt_ci::runs::{Details, Origin, Question, RecordedError, StoredRun};
+use apt_ci::result::{Outcome, Proof, ProofVerdict, ResultLocation};
+use apt_ci::runs::{Details, PackageSource, RecordedRequestError, RunFilter, StoredRun};
 use apt_ci::site::Site;
 use apt_ci::store::Store;
 use apt_ci::testbed::{default_testbed, reproduce};
@@ -10,17 +10,17 @@ use apt_ci::verdict::Verdict;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::asking::ask;
-use super::naming::{Where, run_or_latest};
+use super::query::ask;
+use super::run_ref::{PlaceArgs, run_or_latest};
 use crate::session::Session;
-use crate::ui::error::Unable;
+use crate::ui::error::OperationFailed;
 use crate::ui::exit::ExitStatus;
 use crate::ui::plain::plain;
 use crate::ui::table;
 use crate::ui::when;
 
 /// Maximum number of earlier runs from which the usual duration is computed.
-const USUAL: usize = 20;
+const USUAL_DURATION_RUNS: usize = 20;
 
 /// Show the details of a run, or of a package's latest run
 #[derive(clap::Args)]
@@ -33,7 +33,7 @@ pub struct ShowArgs {
     #[arg(value_name = "RUN|PACKAGE")]
     run: String,
     #[command(flatten)]
-    place: Where,
+    place: PlaceArgs,
     /// Print only the command that reproduces the test by hand
     #[arg(long)]
     reproduce: bool,
@@ -48,7 +48,7 @@ pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> anyhow::Res
     let command = command(args, &run, site, &store).await;
     if args.reproduce {
         let command = command?;
-        if session.ui.json {
+        if session.ui.is_json {
             session.ui.json(&json!({"command": command}))?;
         } else {
             session.ui.data(command)?;
@@ -61,8 +61,8 @@ pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> anyhow::Res
     let mut others = history(&run, session, site, &store).await?;
     if run.container != container(&run.path.release) {
         // The release's own runs show whether the test fails without the PPA.
-        let origin = Origin::Release;
-        let question = Question { origin, ..place_of(&run) };
+        let origin = PackageSource::Release;
+        let question = RunFilter { origin, ..place_of(&run) };
         others.extend(ask(&question, usize::MAX, session, site, &store).await?.0);
     }
     let verdict = match run.test_missing_in(&details).filter(|_| run.is_evidence()) {
@@ -73,7 +73,7 @@ pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> anyhow::Res
     let usual = usual(&run, &others);
     let link = async |file: &str| store.locate(&run.container, &run.object(file)).await;
     let (log, artifacts) = (link("log.gz").await?, link("artifacts.tar.gz").await?);
-    if session.ui.json {
+    if session.ui.is_json {
         let mut document = json!(run);
         document["verdict"] = json!(verdict);
         document["usual_duration"] = json!(usual);
@@ -112,7 +112,7 @@ pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> anyhow::Res
     for (number, text) in proof_lines(&proof).iter().enumerate() {
         line(if number == 0 { "proof" } else { "" }, text)?;
     }
-    if let Some((_, Some(ppa))) = Place::of_container(&run.container) {
+    if let Some((_, Some(ppa))) = ResultLocation::of_container(&run.container) {
         line("PPA", run.ppa().unwrap_or(ppa))?;
     }
     if run.is_branch() {
@@ -179,33 +179,35 @@ fn tests(details: &Details, session: &Session) -> anyhow::Result<()> {
 
 /// Returns the package's runs with the same origin, release and architecture, newest first.
 async fn history(run: &StoredRun, session: &Session, site: &Site, store: &Store) -> anyhow::Result<Vec<StoredRun>> {
-    let question = Question { origin: Origin::of(run), ..place_of(run) };
+    let question = RunFilter { origin: PackageSource::of(run), ..place_of(run) };
     Ok(ask(&question, usize::MAX, session, site, store).await?.0)
 }
 
 /// Returns the query for the package's runs on the same release and architecture.
-fn place_of(run: &StoredRun) -> Question {
-    Question {
+fn place_of(run: &StoredRun) -> RunFilter {
+    RunFilter {
         package: Some(run.path.package.clone()),
         releases: vec![run.path.release.clone()],
         architecture: Some(run.path.architecture.clone()),
-        ..Question::default()
+        ..RunFilter::default()
     }
 }
 
 /// Returns the usual duration of the package's tests in seconds: the median of the last conclusive runs before this
 /// one.
 fn usual(run: &StoredRun, others: &[StoredRun]) -> Option<u64> {
-    let before = others.iter().filter(|other| other.id < run.id && other.decision().is_some()).take(USUAL);
+    let before =
+        others.iter().filter(|other| other.id < run.id && other.decision().is_some()).take(USUAL_DURATION_RUNS);
     let mut durations: Vec<u64> = before.map(|other| other.summary.duration).collect();
     durations.sort_unstable();
     durations.get(durations.len() / 2).copied()
 }
 
 async fn command(args: &ShowArgs, run: &StoredRun, site: &Site, store: &Store) -> anyhow::Result<String> {
-    let unable = |message: String| Unable { message, hint: "run `apt-ci log` to see the command of this run".into() };
+    let unable =
+        |message: String| OperationFailed { message, hint: "run `apt-ci log` to see the command of this run".into() };
     let recorded = match run.request(store).await {
-        Err(RecordedError::Store(error)) => return Err(error.into()),
+        Err(RecordedRequestError::Store(error)) => return Err(error.into()),
         Err(error) => return Err(unable(format!("cannot reproduce the run: {error}")).into()),
         Ok(recorded) => recorded,
     };

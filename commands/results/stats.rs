@@ -6,20 +6,20 @@ use anstyle::{AnsiColor, Style};
 use apt_ci::index::{Index, IndexError};
 use apt_ci::release::Release;
 use apt_ci::result::Outcome;
-use apt_ci::runs::{Day, Days, Origin};
+use apt_ci::runs::{Day, Days, PackageSource};
 use apt_ci::site::Site;
 use serde_json::json;
 
-use super::asking::{from_index, releases, since};
-use super::known;
-use super::naming::Where;
+use super::query::{from_index, releases, since};
+use super::run_ref::PlaceArgs;
+use super::spelling;
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
 use crate::ui::when::{self, Since};
 
 /// Maximum width of a bar, in columns.
-const WIDEST: usize = 60;
+const MAX_BAR: usize = 60;
 
 /// Count runs by release, architecture and day
 #[derive(clap::Args)]
@@ -31,7 +31,7 @@ Example:
   apt-ci results stats -s noble --since 30d")]
 pub struct StatsArgs {
     #[command(flatten)]
-    place: Where,
+    place: PlaceArgs,
     /// Only runs published since TIME
     #[arg(long, value_name = "TIME", default_value = "14d")]
     since: Since,
@@ -47,7 +47,7 @@ pub async fn run(args: &StatsArgs, session: &Session, site: &Site) -> anyhow::Re
     let of_index = |index: &Index| -> Result<Vec<Vec<Day>>, IndexError> {
         releases.iter().map(|release| index.days(release, architecture, args.since.0)).collect()
     };
-    let days = match from_index(&releases, &Origin::Release, session, site, &store, of_index).await {
+    let days = match from_index(&releases, &PackageSource::Release, session, site, &store, of_index).await {
         Some(days) => days,
         None => {
             let mut days = Vec::new();
@@ -60,9 +60,9 @@ pub async fn run(args: &StatsArgs, session: &Session, site: &Site) -> anyhow::Re
     let all: Vec<(&Release, Vec<Day>)> = releases.iter().zip(days).collect();
     let is_empty = all.iter().all(|(_, days)| days.is_empty());
     if is_empty {
-        known::check_places(&releases, architecture, site)?;
+        spelling::check_places(&releases, architecture, site)?;
     }
-    if session.ui.json {
+    if session.ui.is_json {
         let one = |(release, day): (&Release, &Day)| {
             let mut one = json!(day);
             one["release"] = json!(release);
@@ -164,7 +164,7 @@ fn chart(release: &str, days: &[Day], width: usize) -> Vec<String> {
     let longest = sums.values().map(|sum| figures(sum).len()).max().unwrap_or_default();
     let of_day = sums.keys().map(|day| day.len()).max().unwrap_or_default();
     // The day, the bar, and the figures, with two spaces between them.
-    let room = width.saturating_sub(of_day + longest + 4).clamp(10, WIDEST);
+    let room = width.saturating_sub(of_day + longest + 4).clamp(10, MAX_BAR);
     let part = |(name, sign, colour): (&str, char, AnsiColor)| {
         let style = colour.on_default();
         format!("{style}{sign}{style:#} {name}")

@@ -13,7 +13,7 @@ use regex::bytes::Regex;
 use crate::session::Session;
 
 /// Maximum number of lookups at the same time.
-const AT_A_TIME: usize = 8;
+const CONCURRENCY: usize = 8;
 
 /// Keeps tests whose results in the store show a testbed failure (`infra`), a flaky test (`flaky`), or both.
 pub async fn keep(
@@ -36,7 +36,7 @@ pub async fn keep(
         let runs = runs::of_package(&store, &place).await?;
         anyhow::Ok((place, runs))
     });
-    let known: HashMap<PackagePath, Vec<StoredRun>> = read.buffer_unordered(AT_A_TIME).try_collect().await?;
+    let known: HashMap<PackagePath, Vec<StoredRun>> = read.buffer_unordered(CONCURRENCY).try_collect().await?;
     let keeps = |retry: &Retry| {
         let runs = known.get(&place(retry)).map(Vec::as_slice).unwrap_or_default();
         (!infra || is_infrastructure(retry, runs)) && (!flaky || is_flaky(retry, runs))
@@ -52,5 +52,5 @@ pub async fn keep_by_log(retries: Vec<Retry>, pattern: &Regex, session: &Session
         let found = log_matches(log, pattern).await.with_context(|| format!("cannot read the log {log}"))?;
         anyhow::Ok(found.then_some(retry))
     });
-    looked.buffered(AT_A_TIME).try_filter_map(|retry| async { Ok(retry) }).try_collect().await
+    looked.buffered(CONCURRENCY).try_filter_map(|retry| async { Ok(retry) }).try_collect().await
 }

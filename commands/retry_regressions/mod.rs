@@ -5,7 +5,9 @@ mod history;
 use std::io::Read;
 
 use anyhow::Context as _;
-use apt_ci::excuses::{self, Fault, Manner, Place, Proposed, Retry, Selected, Selection, State};
+use apt_ci::excuses::{
+    self, ExcusesLocation, LineError, ProposedPackages, Retry, RetryOptions, SelectedRetries, Selection, TestState,
+};
 use apt_ci::release::{Architecture, Release};
 use apt_ci::request::line::Submission;
 use apt_ci::request::{SourcePackage, Text, Trigger};
@@ -25,7 +27,7 @@ const WHICH: &str = "Which tests";
 const HOW: &str = "How to test";
 
 /// Maximum number of skipped entries that are named.
-const NAMED: usize = 20;
+const MAX_NAMED: usize = 20;
 
 /// Re-run the tests that block packages from migrating
 #[derive(clap::Args)]
@@ -58,7 +60,7 @@ pub struct RetryRegressionsArgs {
     excuses: Option<String>,
     /// Only tests in these states [default: REGRESSION]
     #[arg(long = "state", value_name = "STATE", num_args = 1.., help_heading = WHICH)]
-    states: Vec<State>,
+    states: Vec<TestState>,
     /// Only versions at least DAYS days old (unknown age is included)
     #[arg(long, value_name = "DAYS", value_parser = days, help_heading = WHICH, hide_short_help = true)]
     min_age: Option<f64>,
@@ -139,17 +141,17 @@ pub async fn run(args: RetryRegressionsArgs, session: &Session) -> anyhow::Resul
     }
     let site = session.site()?;
     let release = release(&args, &site)?;
-    let manner = Manner {
+    let manner = RetryOptions {
         release: release.clone(),
         proposed: match (args.no_proposed, args.all_proposed) {
-            (true, _) => Proposed::Nothing,
-            (_, true) => Proposed::All,
-            _ => Proposed::Triggers,
+            (true, _) => ProposedPackages::Nothing,
+            (_, true) => ProposedPackages::All,
+            _ => ProposedPackages::Triggers,
         },
         further: args.further.clone(),
     };
     let selection = Selection {
-        states: if args.states.is_empty() { vec![State::Regression] } else { args.states.clone() },
+        states: if args.states.is_empty() { vec![TestState::Regression] } else { args.states.clone() },
         min_age: args.min_age,
         max_age: args.max_age,
         blocks: args.blocks.clone(),
@@ -160,18 +162,18 @@ pub async fn run(args: RetryRegressionsArgs, session: &Session) -> anyhow::Resul
     };
     let (place, input) = open(&args, &release, session, &site).await?;
     let read = move || selection.read(excuses::text(input)?, &manner);
-    let Selected { mut retries, without_trigger, odd } =
+    let SelectedRetries { mut retries, without_trigger, odd } =
         tokio::task::spawn_blocking(read).await?.with_context(|| format!("cannot read the excuses from {place}"))?;
     if without_trigger > 0 {
         session
             .ui
             .warn(format!("skipped {without_trigger} tests: the excuses do not name the version for their trigger"));
     }
-    for Fault { line, message } in odd.iter().take(NAMED) {
+    for LineError { line, message } in odd.iter().take(MAX_NAMED) {
         session.ui.warn(format!("skipped {place}, line {line}: {message}"));
     }
-    if odd.len() > NAMED {
-        session.ui.warn(format!("skipped {} more entries of {place}", odd.len() - NAMED));
+    if odd.len() > MAX_NAMED {
+        session.ui.warn(format!("skipped {} more entries of {place}", odd.len() - MAX_NAMED));
     }
     let done = if odd.is_empty() { ExitStatus::Success } else { ExitStatus::Failure };
     if args.only_infra || args.only_flaky {
@@ -188,7 +190,7 @@ pub async fn run(args: RetryRegressionsArgs, session: &Session) -> anyhow::Resul
     if all > retries.len() {
         session.ui.note(format!("{} more exist; raise --limit to include them.", all - retries.len()));
     }
-    if retries.is_empty() && !session.ui.json {
+    if retries.is_empty() && !session.ui.is_json {
         session.ui.note(format!("No tests in {place} match."));
         return Ok(done);
     }
@@ -206,7 +208,7 @@ pub async fn run(args: RetryRegressionsArgs, session: &Session) -> anyhow::Resul
     let mut submissions = Vec::with_capacity(retries.len());
     for retry in &retries {
         let Submission { queue, request } = retry.submission(args.requester.as_ref())?;
-        submissions.push(Submission { queue, request: request.identified().submitted_at(now) });
+        submissions.push(Submission { queue, request: request.with_id().with_submit_time(now) });
     }
     if !is_wanted(submissions.len(), args.yes, session).await? {
         return Ok(ExitStatus::Failure);
@@ -249,7 +251,7 @@ async fn open(
     if args.excuses.as_deref() == Some("-") {
         return Ok(("standard input".to_owned(), Box::new(std::io::stdin())));
     }
-    let place: Place = match (&args.excuses, site.excuses.get(release)) {
+    let place: ExcusesLocation = match (&args.excuses, site.excuses.get(release)) {
         (Some(text), _) => text.parse().map_err(|error| BadInput {
             message: format!("--excuses: {error}"),
             hint: Some("give a file, an https:// or http:// address, or `-` for standard input".to_owned()),
@@ -268,7 +270,7 @@ async fn open(
 
 fn show(retries: &[Retry], session: &Session) -> anyhow::Result<()> {
     let triggers = |retry: &Retry| retry.triggers.iter().map(ToString::to_string).collect::<Vec<_>>();
-    if session.ui.json {
+    if session.ui.is_json {
         let list: Vec<_> = retries
             .iter()
             .map(|retry| {

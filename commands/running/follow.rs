@@ -4,15 +4,15 @@ use std::io::Write;
 use std::time::Duration;
 
 use apt_ci::broker::{Broker, RunningTest};
-use apt_ci::result::Place;
+use apt_ci::result::ResultLocation;
 use apt_ci::runs;
 use apt_ci::site::Site;
 use jiff::Timestamp;
 use tokio::time::sleep;
 
 use super::stitch::Stitcher;
-use super::{RunningArgs, Shown};
-use crate::results::known::check_places;
+use super::{RunningArgs, ShownTest};
+use crate::results::spelling::check_places;
 use crate::session::Session;
 use crate::ui;
 use crate::ui::error::{BadInput, NotFound};
@@ -20,7 +20,7 @@ use crate::ui::exit::ExitStatus;
 use crate::ui::plain::is_steering;
 
 /// Interval between polls of the log, which is that of the worker.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 pub async fn run(args: &RunningArgs, broker: &Broker, site: &Site, session: &Session) -> anyhow::Result<ExitStatus> {
     let chosen = chosen(args, broker.running().await?);
@@ -28,12 +28,12 @@ pub async fn run(args: &RunningArgs, broker: &Broker, site: &Site, session: &Ses
         check_places(&args.release, args.architecture.as_ref(), site)?;
     }
     let mut test = chosen?;
-    let uuid = Shown::of(&test, Timestamp::now()).uuid;
+    let uuid = ShownTest::of(&test, Timestamp::now()).uuid;
     let mut log = Stitcher::default();
     loop {
-        let shown = Shown::of(&test, Timestamp::now());
+        let shown = ShownTest::of(&test, Timestamp::now());
         let piece = log.add(&shown.logtail);
-        if piece.gap {
+        if piece.has_gap {
             session.ui.note("[part of the log is missing here: it grew too fast]");
         }
         write(piece.text)?;
@@ -47,7 +47,7 @@ pub async fn run(args: &RunningArgs, broker: &Broker, site: &Site, session: &Ses
 /// Returns the test a moment later. It is searched twice, because a request changes hands when its worker ends.
 async fn again(uuid: &str, broker: &Broker) -> anyhow::Result<Option<RunningTest>> {
     for _ in 0..2 {
-        sleep(LOOK_EVERY).await;
+        sleep(POLL_INTERVAL).await;
         let running = broker.running().await?;
         let id = |test: &RunningTest| test.request()?.uuid().map(ToString::to_string);
         if let Some(test) = running.into_iter().find(|test| id(test).as_deref() == Some(uuid)) {
@@ -61,17 +61,18 @@ async fn again(uuid: &str, broker: &Broker) -> anyhow::Result<Option<RunningTest
 fn chosen(args: &RunningArgs, tests: Vec<RunningTest>) -> anyhow::Result<RunningTest> {
     let wanted = args.package.as_deref().unwrap_or_default();
     let now = Timestamp::now();
-    let there = tests.into_iter().map(|test| (Shown::of(&test, now), test)).filter(|(shown, _)| args.is_there(shown));
-    let is_meant = |(shown, _): &(Shown, RunningTest)| {
+    let there =
+        tests.into_iter().map(|test| (ShownTest::of(&test, now), test)).filter(|(shown, _)| args.is_there(shown));
+    let is_meant = |(shown, _): &(ShownTest, RunningTest)| {
         shown.package == wanted || (!wanted.is_empty() && shown.uuid.starts_with(wanted))
     };
-    let mut meant: Vec<(Shown, RunningTest)> = there.filter(is_meant).collect();
+    let mut meant: Vec<(ShownTest, RunningTest)> = there.filter(is_meant).collect();
     // A whole id may be the beginning of another one.
     if let Some(exact) = meant.iter().position(|(shown, _)| shown.uuid == wanted) {
         return Ok(meant.swap_remove(exact).1);
     }
     if meant.len() > 1 {
-        let line = |(shown, _): &(Shown, RunningTest)| {
+        let line = |(shown, _): &(ShownTest, RunningTest)| {
             format!("{} {} {} {}", shown.package, shown.release, shown.architecture, shown.uuid)
         };
         let list: Vec<String> = meant.iter().map(line).collect();
@@ -103,7 +104,7 @@ async fn result(
 ) -> anyhow::Result<Option<runs::StoredRun>> {
     let (Some(request), Ok(uuid)) = (test.request(), uuid.parse()) else { return Ok(None) };
     let store = session.store(site)?;
-    Ok(runs::with_uuid(&store, &Place::of(&request, &test.queue), &uuid).await?)
+    Ok(runs::with_uuid(&store, &ResultLocation::of(&request, &test.queue), &uuid).await?)
 }
 
 /// Reports how the test has ended.

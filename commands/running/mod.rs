@@ -1,7 +1,7 @@
 //! `apt-ci running`: shows running tests on all hosts.
 
+mod announced;
 mod follow;
-mod heard;
 mod stitch;
 
 use std::collections::BTreeMap;
@@ -13,8 +13,8 @@ use apt_ci::status::{PRIVATE_LOG, PRIVATE_PACKAGE, TestStatus};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use self::heard::Heard;
-use crate::results::known::check_places;
+use self::announced::AnnouncedTests;
+use crate::results::spelling::check_places;
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 use crate::ui::short_id::ShortIds;
@@ -52,7 +52,7 @@ pub struct RunningArgs {
 }
 
 /// A running test as it is shown; of a private one without package, parameters and log.
-struct Shown {
+struct ShownTest {
     package: String,
     parameters: Map<String, Value>,
     release: String,
@@ -65,12 +65,12 @@ struct Shown {
     logtail: String,
 }
 
-impl Shown {
+impl ShownTest {
     fn of(test: &RunningTest, now: Timestamp) -> Self {
         let request = test.request();
         let public = request.as_ref().filter(|request| !request.is_private());
         let uuid = request.as_ref().and_then(|request| request.uuid()).map(ToString::to_string).unwrap_or_default();
-        let news = test.news.as_ref();
+        let news = test.progress.as_ref();
         let logtail = match public {
             Some(_) => news.map(|news| news.logtail.clone()).unwrap_or_default(),
             None => PRIVATE_LOG.to_owned(),
@@ -90,7 +90,7 @@ impl Shown {
     }
 
     /// Returns a test as its worker announces it.
-    fn heard(status: TestStatus) -> Self {
+    fn announced(status: TestStatus) -> Self {
         let uuid = status.params.get("uuid").and_then(Value::as_str).unwrap_or_default().to_owned();
         Self {
             package: status.package,
@@ -142,11 +142,11 @@ fn python(value: &Value, quoted: bool) -> String {
 }
 
 impl RunningArgs {
-    fn means(&self, shown: &Shown) -> bool {
+    fn means(&self, shown: &ShownTest) -> bool {
         self.package.as_ref().is_none_or(|package| *package == shown.package) && self.is_there(shown)
     }
 
-    fn is_there(&self, shown: &Shown) -> bool {
+    fn is_there(&self, shown: &ShownTest) -> bool {
         self.release.as_ref().is_none_or(|release| release.to_string() == shown.release)
             && self.architecture.as_ref().is_none_or(|one| one.to_string() == shown.architecture)
     }
@@ -176,7 +176,7 @@ pub async fn run(args: RunningArgs, session: &Session) -> anyhow::Result<ExitSta
         check_places(&args.release, args.architecture.as_ref(), &site)?;
     }
     tests.sort_by(|a, b| (&a.package, &a.release, &a.architecture).cmp(&(&b.package, &b.release, &b.architecture)));
-    if session.ui.json {
+    if session.ui.is_json {
         session.ui.json(&document(&tests))?;
         return Ok(ExitStatus::Success);
     }
@@ -189,15 +189,15 @@ pub async fn run(args: RunningArgs, session: &Session) -> anyhow::Result<ExitSta
 }
 
 /// Returns the running tests, from the workers' answers and, with `--listen`, from announcements.
-async fn look(args: &RunningArgs, broker: &Broker, session: &Session) -> anyhow::Result<Vec<Shown>> {
-    let mut heard = Heard::default();
+async fn look(args: &RunningArgs, broker: &Broker, session: &Session) -> anyhow::Result<Vec<ShownTest>> {
+    let mut heard = AnnouncedTests::default();
     if let Some(seconds) = args.listen {
         let end = tokio::time::Instant::now() + Duration::from_secs(seconds);
         let mut listener = broker.listen(Topic::TestStatus).await?;
         while let Some(message) = listener.next(end).await? {
             let Some(status) = TestStatus::parse(&message) else { continue };
             let running = status.running;
-            let shown = Shown::heard(status);
+            let shown = ShownTest::announced(status);
             if running {
                 heard.insert(shown);
             } else {
@@ -207,7 +207,7 @@ async fn look(args: &RunningArgs, broker: &Broker, session: &Session) -> anyhow:
         listener.end().await;
     }
     let now = Timestamp::now();
-    let mut tests: Vec<Shown> = broker.running().await?.iter().map(|test| Shown::of(test, now)).collect();
+    let mut tests: Vec<ShownTest> = broker.running().await?.iter().map(|test| ShownTest::of(test, now)).collect();
     // Workers that answer announce their tests as well.
     for test in &tests {
         heard.remove(&test.key());
@@ -220,7 +220,7 @@ async fn look(args: &RunningArgs, broker: &Broker, session: &Session) -> anyhow:
 }
 
 /// Returns the tests as Ubuntu's running.json.
-fn document(tests: &[Shown]) -> Value {
+fn document(tests: &[ShownTest]) -> Value {
     let mut document = json!({});
     for test in tests {
         let [package, hash, release, architecture] = test.key();
@@ -230,7 +230,7 @@ fn document(tests: &[Shown]) -> Value {
     document
 }
 
-fn show(tests: &[Shown], session: &Session) -> anyhow::Result<()> {
+fn show(tests: &[ShownTest], session: &Session) -> anyhow::Result<()> {
     let ids = ShortIds::of(tests.iter().map(|test| test.uuid.as_str()));
     let rows: Vec<Vec<Cell>> = tests
         .iter()

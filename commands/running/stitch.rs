@@ -14,7 +14,7 @@ pub struct Stitcher {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Piece<'a> {
     /// Whether something before it was never seen.
-    pub gap: bool,
+    pub has_gap: bool,
     /// The new text.
     pub text: &'a str,
 }
@@ -28,12 +28,12 @@ impl Stitcher {
             None => (look, false),
         };
         let piece = if self.end.is_empty() {
-            Piece { gap: false, text: look }
+            Piece { has_gap: false, text: look }
         } else {
             match overlap(&self.end, end) {
-                Some(length) => Piece { gap: false, text: end.get(length..).unwrap_or_default() },
+                Some(length) => Piece { has_gap: false, text: end.get(length..).unwrap_or_default() },
                 // A whole log that does not continue what was seen is another one: the test has started again.
-                None => Piece { gap: shortened, text: end },
+                None => Piece { has_gap: shortened, text: end },
             }
         };
         if !end.is_empty() {
@@ -55,8 +55,8 @@ mod tests {
 
     use super::*;
 
-    fn text(gap: bool, text: &str) -> Piece<'_> {
-        Piece { gap, text }
+    fn text(has_gap: bool, text: &str) -> Piece<'_> {
+        Piece { has_gap, text }
     }
 
     #[test]
@@ -105,7 +105,7 @@ mod tests {
                     format!("{}[...]\n{}", lines[..5].concat(), lines[(length - window).max(5)..length].concat())
                 };
                 let piece = log.add(&look);
-                prop_assert!(!piece.gap);
+                prop_assert!(!piece.has_gap);
                 seen.push_str(piece.text);
             }
             prop_assert_eq!(seen, lines.concat());

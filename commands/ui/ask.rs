@@ -15,7 +15,7 @@ use super::plain::{plain, plain_lines};
 ///
 /// # Errors
 /// When standard input or standard error is not a terminal.
-pub fn somebody() -> Result<(), BadInput> {
+pub fn require_terminal() -> Result<(), BadInput> {
     if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
         return Ok(());
     }
@@ -27,8 +27,8 @@ pub fn somebody() -> Result<(), BadInput> {
 ///
 /// # Errors
 /// When standard input or standard error is not a terminal.
-pub fn somebody_to_say_yes() -> Result<(), BadInput> {
-    somebody().map_err(|error| BadInput { hint: Some("use --yes to confirm".to_owned()), ..error })
+pub fn require_terminal_or_yes() -> Result<(), BadInput> {
+    require_terminal().map_err(|error| BadInput { hint: Some("use --yes to confirm".to_owned()), ..error })
 }
 
 /// Asks a question, to which `y` is yes. Other tasks continue meanwhile, so that connections are kept.
@@ -52,7 +52,7 @@ pub async fn secret(question: String) -> anyhow::Result<String> {
 
 /// Asks for the passphrase of a key, and blocks meanwhile. Returns `None` if the user cannot be asked.
 pub fn passphrase(file: &Path) -> Option<SecretString> {
-    somebody().ok()?;
+    require_terminal().ok()?;
     let question = format!("Passphrase of {}", file.display());
     // A runtime of its own, because the calling one cannot block on a future.
     let asking = std::thread::spawn(move || {
@@ -67,7 +67,7 @@ pub fn passphrase(file: &Path) -> Option<SecretString> {
 /// # Errors
 /// When the user cannot be asked; the hint then names `flag`.
 pub async fn one_of(question: &str, names: &[String], flag: &str) -> anyhow::Result<String> {
-    somebody_to_choose(question, flag)?;
+    require_terminal_to_choose(question, flag)?;
     let (question, choices) = (plain(question).into_owned(), shown(names));
     let place =
         answer(move || dialoguer::Select::new().with_prompt(question).items(&choices).default(0).interact()).await?;
@@ -79,7 +79,7 @@ pub async fn one_of(question: &str, names: &[String], flag: &str) -> anyhow::Res
 /// # Errors
 /// When the user cannot be asked, for which the hint names `flag`, or chooses nothing.
 pub async fn some_of(question: &str, names: &[String], flag: &str) -> anyhow::Result<Vec<String>> {
-    somebody_to_choose(question, flag)?;
+    require_terminal_to_choose(question, flag)?;
     let (prompt, choices) = (plain(&format!("{question} (space toggles, return confirms)")).into_owned(), shown(names));
     let all = vec![true; choices.len()];
     let places =
@@ -104,7 +104,7 @@ async fn answer<T: Send + 'static>(
 ) -> anyhow::Result<T> {
     let before = termios::tcgetattr(std::io::stdin()).ok();
     // Ctrl-C must not end the program elsewhere before the terminal is restored here.
-    let interrupt = interrupt::Waiting::begin();
+    let interrupt = interrupt::InterruptGuard::begin();
     let asking = tokio::task::spawn_blocking(question);
     let answered = tokio::select! {
         // If the signal cannot be received, the question continues.
@@ -126,8 +126,8 @@ async fn answer<T: Send + 'static>(
     interrupt::end()
 }
 
-fn somebody_to_choose(question: &str, flag: &str) -> Result<(), BadInput> {
-    somebody().map_err(|_| BadInput {
+fn require_terminal_to_choose(question: &str, flag: &str) -> Result<(), BadInput> {
+    require_terminal().map_err(|_| BadInput {
         message: format!("{question}: no value given, and cannot ask: not a terminal"),
         hint: Some(format!("set it with {flag}")),
     })

@@ -44,7 +44,7 @@ pub struct NotFound {
 /// An operation that is not possible here, or that ended in the middle.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub struct Unable {
+pub struct OperationFailed {
     /// Error message: what is not possible, or what was done and what was not, and why.
     pub message: String,
     /// Hint, in the imperative.
@@ -109,7 +109,7 @@ fn status(error: &anyhow::Error) -> ExitStatus {
                         | CredentialsError::Unconfirmed(_)
                 )
             )
-            || matches!(cause.downcast_ref(), Some(ForgeError::Insecure(_) | ForgeError::NoToken))
+            || matches!(cause.downcast_ref(), Some(ForgeError::Insecure(_) | ForgeError::MalformedToken))
             || matches!(cause.downcast_ref(), Some(ExcusesError::Malformed(_) | ExcusesError::NoSources))
             || matches!(cause.downcast_ref(), Some(BrokerError::NoSuchQueue { .. }))
             || matches!(cause.downcast_ref(), Some(StoreError::Misconfigured(_)))
@@ -126,7 +126,7 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
         if let Some(missing) = cause.downcast_ref::<NotFound>() {
             return Some(missing.hint.to_owned());
         }
-        if let Some(unable) = cause.downcast_ref::<Unable>() {
+        if let Some(unable) = cause.downcast_ref::<OperationFailed>() {
             return Some(unable.hint.clone().into_owned());
         }
         if let Some(error) = cause.downcast_ref::<SiteError>() {
@@ -201,7 +201,7 @@ fn broker_hint(error: &BrokerError) -> Option<String> {
         BrokerError::Unconfirmed { .. } => {
             Some("the requests printed above are queued; submit the others again".to_owned())
         }
-        BrokerError::InHand(_) => Some(
+        BrokerError::BeingBrowsed(_) => Some(
             "try again in a moment; end any command that was suspended (for example with Ctrl-Z) while it listed the \
              queue"
                 .to_owned(),
@@ -230,12 +230,14 @@ fn forge_hint(error: &ForgeError) -> Option<String> {
         ForgeError::NotFound { .. } => {
             "check the name; for a private project, set GITHUB_TOKEN or GITLAB_TOKEN to a token that may see it"
         }
-        ForgeError::Unwell { .. } | ForgeError::Limited { .. } => "try again later; the cause is at the server",
+        ForgeError::ServerError { .. } | ForgeError::RateLimited { .. } => {
+            "try again later; the cause is at the server"
+        }
         ForgeError::Moved { .. } => {
             "write its new name into hooks.toml, commit, and run `apt-ci github sync` (or gitlab)"
         }
         ForgeError::Insecure(_) => "use its https:// address",
-        ForgeError::NoToken => "check that the variable, file or prompt contains only the token",
+        ForgeError::MalformedToken => "check that the variable, file or prompt contains only the token",
         ForgeError::Refused { .. } | ForgeError::Unexpected { .. } => return None,
     };
     Some(hint.to_owned())

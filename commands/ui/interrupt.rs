@@ -17,12 +17,12 @@ static PRESSES: AtomicUsize = AtomicUsize::new(0);
 static PRESSED: Notify = Notify::const_new();
 
 /// A guard: as long as one exists, Ctrl-C does not end the program by itself.
-pub struct Waiting {
+pub struct InterruptGuard {
     /// Number of times that Ctrl-C was pressed before.
     before: usize,
 }
 
-impl Waiting {
+impl InterruptGuard {
     /// Begins to wait, also while nothing polls. A question calls this first: without a handler, Ctrl-C would end the
     /// program at once, with the terminal as the question has set it up.
     pub fn begin() -> Self {
@@ -46,7 +46,7 @@ impl Waiting {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for InterruptGuard {
     fn drop(&mut self) {
         WAITING.fetch_sub(1, Ordering::SeqCst);
     }
@@ -57,7 +57,7 @@ impl Drop for Waiting {
 /// # Errors
 /// When the signal cannot be received.
 pub async fn ctrl_c() -> io::Result<()> {
-    Waiting::begin().pressed().await
+    InterruptGuard::begin().pressed().await
 }
 
 /// Installs the handler, if there is none yet.

@@ -57,7 +57,7 @@ pub fn start(quiet: bool, verbose: u8, journal: Option<&str>) {
         .log_internal_errors(false);
     if std::io::stderr().is_terminal() && verbose < 2 {
         let fields = debug_fn(|to, field, value| write!(to, "{field}={}", format!("{value:?}").trim_matches('"')));
-        log.fmt_fields(fields.delimited(" ")).event_format(ForPeople { everything: verbose > 0 }).init();
+        log.fmt_fields(fields.delimited(" ")).event_format(PeopleFormat { is_verbose: verbose > 0 }).init();
     } else {
         log.with_target(verbose > 0).init();
     }
@@ -91,14 +91,14 @@ fn names(journal: &str, device: u64, inode: u64) -> bool {
 
 /// Format for people: `14:05:59 gzip starts queue=debci-bookworm-amd64`, with the local time, the event, and the most
 /// useful fields.
-struct ForPeople {
+struct PeopleFormat {
     /// Whether all fields are shown, and not only the most useful ones.
-    everything: bool,
+    is_verbose: bool,
 }
 
 /// Contents of an event.
 #[derive(Default)]
-struct Said {
+struct EventText {
     message: String,
     package: Option<String>,
     fields: Vec<(&'static str, String)>,
@@ -106,7 +106,7 @@ struct Said {
     spans: Vec<String>,
 }
 
-impl Visit for Said {
+impl Visit for EventText {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "message" => value.clone_into(&mut self.message),
@@ -120,15 +120,15 @@ impl Visit for Said {
     }
 }
 
-impl<S, N> FormatEvent<S, N> for ForPeople
+impl<S, N> FormatEvent<S, N> for PeopleFormat
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let mut said = Said::default();
+        let mut said = EventText::default();
         event.record(&mut said);
-        if self.everything {
+        if self.is_verbose {
             // The spans name the test.
             for span in context.event_scope().into_iter().flatten() {
                 if let Some(fields) = span.extensions().get::<FormattedFields<N>>() {
@@ -138,11 +138,11 @@ where
         }
         let colours = to.has_ansi_escapes();
         let time = Zoned::now().strftime("%H:%M:%S").to_string();
-        to.write_str(&line(said, *event.metadata().level(), &time, self.everything, colours))
+        to.write_str(&line(said, *event.metadata().level(), &time, self.is_verbose, colours))
     }
 }
 
-fn line(said: Said, level: Level, time: &str, everything: bool, colours: bool) -> String {
+fn line(said: EventText, level: Level, time: &str, is_verbose: bool, colours: bool) -> String {
     let styled = |style: Style, text: &str| if colours { format!("{style}{text}{style:#}") } else { text.to_owned() };
     let mut line = styled(DIM, time);
     line.push(' ');
@@ -163,7 +163,7 @@ fn line(said: Said, level: Level, time: &str, everything: bool, colours: bool) -
         _ => false,
     };
     let mut fields = String::new();
-    for (name, value) in said.fields.iter().filter(|field| everything || told(field)) {
+    for (name, value) in said.fields.iter().filter(|field| is_verbose || told(field)) {
         // Writing to a string cannot fail.
         let _ = write!(fields, " {name}={}", plain(value));
     }
@@ -179,9 +179,9 @@ fn line(said: Said, level: Level, time: &str, everything: bool, colours: bool) -
 mod tests {
     use super::*;
 
-    fn said(message: &str, fields: &[(&'static str, &str)]) -> Said {
+    fn said(message: &str, fields: &[(&'static str, &str)]) -> EventText {
         let fields = fields.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        Said { message: message.to_owned(), fields, ..Said::default() }
+        EventText { message: message.to_owned(), fields, ..EventText::default() }
     }
 
     #[test]
@@ -211,7 +211,7 @@ mod tests {
         let fault = said("infrastructure failure: no disk", &[("failures", "1")]);
         let shown = line(fault, Level::ERROR, "12:00:01", false, false);
         assert_eq!(shown, "12:00:01 error: infrastructure failure: no disk\n");
-        let abandoned = Said { package: Some("gzip".to_owned()), ..said("abandoned: \u{1b}[2Jgone\n", &[]) };
+        let abandoned = EventText { package: Some("gzip".to_owned()), ..said("abandoned: \u{1b}[2Jgone\n", &[]) };
         let shown = line(abandoned, Level::WARN, "12:00:01", false, false);
         assert_eq!(shown, "12:00:01 warning: gzip: abandoned:  [2Jgone \n");
     }

@@ -10,10 +10,10 @@ pub mod log_writer;
 pub mod pager;
 pub mod plain;
 pub mod progress;
+pub mod redacted_value;
 pub mod secret;
 pub mod short_id;
 pub mod table;
-pub mod unquoted;
 pub mod usage;
 pub mod when;
 mod wrap;
@@ -37,12 +37,12 @@ pub enum ColorChoice {
 #[derive(Clone, Copy)]
 pub struct Ui {
     /// Whether data is printed as JSON.
-    pub json: bool,
+    pub is_json: bool,
     /// Whether standard output is a terminal.
-    pub terminal: bool,
+    pub is_terminal: bool,
     /// Number of columns of that terminal, if known.
     pub width: Option<usize>,
-    quiet: bool,
+    is_quiet: bool,
 }
 
 impl Ui {
@@ -57,12 +57,12 @@ impl Ui {
         let terminal = std::io::stdout().is_terminal();
         let size = terminal.then(|| terminal_size::terminal_size_of(std::io::stdout())).flatten();
         let width = size.map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0);
-        Self { json, quiet, terminal, width }
+        Self { is_json: json, is_quiet: quiet, is_terminal: terminal, width }
     }
 
     /// Whether progress bars and other moving things are shown: only on a terminal.
     pub fn moves(&self) -> bool {
-        !self.quiet && !self.json && std::io::stderr().is_terminal()
+        !self.is_quiet && !self.is_json && std::io::stderr().is_terminal()
     }
 
     /// Prints data on standard output. Of control characters, only colours and ends of lines reach a terminal.
@@ -71,7 +71,7 @@ impl Ui {
     /// When it cannot be written. A broken pipe ends the program without a message.
     pub fn data(&self, text: impl std::fmt::Display) -> std::io::Result<()> {
         let mut out = anstream::stdout().lock();
-        if self.terminal {
+        if self.is_terminal {
             return writeln!(out, "{}", plain::coloured(&text.to_string())).map_err(unwritable);
         }
         writeln!(out, "{text}").map_err(unwritable)
@@ -87,7 +87,7 @@ impl Ui {
 
     /// Prints data as one JSON document on standard output.
     pub fn json(&self, value: &impl serde::Serialize) -> anyhow::Result<()> {
-        let text = if self.terminal { serde_json::to_string_pretty(value)? } else { serde_json::to_string(value)? };
+        let text = if self.is_terminal { serde_json::to_string_pretty(value)? } else { serde_json::to_string(value)? };
         Ok(self.data(plain::escaped(&text))?)
     }
 
@@ -105,7 +105,7 @@ impl Ui {
 
     /// Prints a note for people on standard error, unless `--quiet` is given.
     pub fn note(&self, text: impl std::fmt::Display) {
-        if !self.quiet {
+        if !self.is_quiet {
             say(format_args!("{}", plain::plain_lines(&text.to_string())));
         }
     }
@@ -121,7 +121,7 @@ impl Ui {
 
     /// Writes a note to the log, unless `--quiet` is given.
     pub fn log_note(&self, text: impl std::fmt::Display) {
-        if !self.quiet {
+        if !self.is_quiet {
             log_line(&plain::plain_lines(&text.to_string()));
         }
     }

@@ -13,16 +13,16 @@ use super::plain::TerminalFilter;
 use super::{Ui, unwritable};
 
 /// Maximum size of the part of a text that is in memory, in bytes.
-const WINDOW: usize = 64 << 10;
+const BUFFER_SIZE: usize = 64 << 10;
 
 /// Shows a text with `APT_CI_PAGER`, `PAGER`, or else `less`, which leaves short text on the screen and keeps colours.
 pub async fn show(ui: &Ui, environment: &Environment, text: &mut (impl AsyncRead + Unpin)) -> anyhow::Result<()> {
     let wanted = environment.get("APT_CI_PAGER").or(environment.get("PAGER"));
     // Small machines have no less. A user who has not chosen a pager gets none there.
     let pager = wanted.unwrap_or(if is_installed("less", environment) { "less" } else { "cat" });
-    if !ui.terminal {
+    if !ui.is_terminal {
         let mut out = tokio::io::stdout();
-        let mut window = vec![0; WINDOW];
+        let mut window = vec![0; BUFFER_SIZE];
         loop {
             let length = text.read(&mut window).await.context("cannot read the whole log")?;
             if length == 0 {
@@ -48,7 +48,7 @@ pub async fn show(ui: &Ui, environment: &Environment, text: &mut (impl AsyncRead
     if let Some(mut input) = child.stdin.take() {
         // The user may quit the pager before the end of the text.
         match filtered(text, &mut input, colours).await {
-            Err(Copying::Writing(error)) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            Err(CopyError::Writing(error)) if error.kind() == io::ErrorKind::BrokenPipe => {}
             other => other.map_err(|error| error.into_error(|error| error))?,
         }
     }
@@ -61,12 +61,12 @@ pub async fn show(ui: &Ui, environment: &Environment, text: &mut (impl AsyncRead
 }
 
 /// Failure of a copy: at the text, or at the output.
-enum Copying {
+enum CopyError {
     Reading(io::Error),
     Writing(io::Error),
 }
 
-impl Copying {
+impl CopyError {
     fn into_error(self, unwritable: impl Fn(io::Error) -> io::Error) -> anyhow::Error {
         match self {
             Self::Reading(error) => anyhow::Error::from(error).context("cannot read the whole log"),
@@ -80,20 +80,20 @@ async fn filtered(
     text: &mut (impl AsyncRead + Unpin),
     out: &mut (impl AsyncWrite + Unpin),
     colours: bool,
-) -> Result<(), Copying> {
+) -> Result<(), CopyError> {
     let mut filter = TerminalFilter::new(colours);
-    let (mut window, mut shown) = (vec![0; WINDOW], String::new());
+    let (mut window, mut shown) = (vec![0; BUFFER_SIZE], String::new());
     loop {
-        let length = text.read(&mut window).await.map_err(Copying::Reading)?;
+        let length = text.read(&mut window).await.map_err(CopyError::Reading)?;
         shown.clear();
         if length == 0 {
             filter.finish(&mut shown);
         } else {
             filter.feed(&window[..length], &mut shown);
         }
-        out.write_all(shown.as_bytes()).await.map_err(Copying::Writing)?;
+        out.write_all(shown.as_bytes()).await.map_err(CopyError::Writing)?;
         if length == 0 {
-            return out.flush().await.map_err(Copying::Writing);
+            return out.flush().await.map_err(CopyError::Writing);
         }
     }
 }

@@ -10,9 +10,9 @@ use secrecy::SecretString;
 use super::error::BadInput;
 
 /// Maximum size of a secret, in bytes.
-const LIMIT: u64 = 64 << 10;
+const MAX_SECRET_SIZE: u64 = 64 << 10;
 /// Maximum size of a file with secrets or keys, in bytes.
-const FILE_LIMIT: u64 = 4 << 20;
+const MAX_FILE_SIZE: u64 = 4 << 20;
 
 /// Refuses a private key among the arguments of `credentials`, before anything repeats it in a message.
 pub fn refuse_private_keys(arguments: impl IntoIterator<Item = OsString>) -> Result<(), BadInput> {
@@ -48,7 +48,7 @@ pub async fn read(file: Option<&Path>, what: &str) -> anyhow::Result<SecretStrin
         }
         None => {
             let mut text = String::new();
-            std::io::stdin().take(LIMIT + 1).read_to_string(&mut text).context("cannot read the secret")?;
+            std::io::stdin().take(MAX_SECRET_SIZE + 1).read_to_string(&mut text).context("cannot read the secret")?;
             text
         }
     };
@@ -58,7 +58,7 @@ pub async fn read(file: Option<&Path>, what: &str) -> anyhow::Result<SecretStrin
         let hint = Some("type it, or give it on standard input or with --file".to_owned());
         return Err(BadInput { message: "the secret is empty".to_owned(), hint }.into());
     }
-    if secret.len() as u64 > LIMIT {
+    if secret.len() as u64 > MAX_SECRET_SIZE {
         return Err(BadInput { message: "the secret is longer than 64 KiB".to_owned(), hint: None }.into());
     }
     Ok(secret.to_owned().into())
@@ -68,8 +68,8 @@ pub async fn read(file: Option<&Path>, what: &str) -> anyhow::Result<SecretStrin
 pub fn read_text(path: &Path) -> anyhow::Result<String> {
     let read = || -> std::io::Result<String> {
         let mut text = String::new();
-        let length = std::fs::File::open(path)?.take(FILE_LIMIT + 1).read_to_string(&mut text)?;
-        if length as u64 > FILE_LIMIT {
+        let length = std::fs::File::open(path)?.take(MAX_FILE_SIZE + 1).read_to_string(&mut text)?;
+        if length as u64 > MAX_FILE_SIZE {
             return Err(std::io::Error::new(ErrorKind::FileTooLarge, "it is longer than 4 MiB"));
         }
         Ok(text)

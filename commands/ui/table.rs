@@ -141,7 +141,7 @@ pub fn print(ui: &Ui, columns: &[Column<'_>], rows: &[Vec<Cell>]) -> anyhow::Res
     if rows.is_empty() {
         return Ok(());
     }
-    let text = if ui.terminal { rendered(columns, rows, ui.width) } else { tab_separated(rows) };
+    let text = if ui.is_terminal { rendered(columns, rows, ui.width) } else { tab_separated(rows) };
     // All at once: thousands of lines need not be thousands of writes.
     Ok(ui.data(text)?)
 }

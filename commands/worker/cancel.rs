@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use apt_ci::status::PRIVATE_PACKAGE;
-use apt_ci::worker::board::State;
 use apt_ci::worker::control::client::LiveWorker;
 use apt_ci::worker::control::{Command, Reply};
+use apt_ci::worker::live_status::SlotActivity;
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::live::{self, Found, Which};
+use super::live::{self, AnsweringWorker, PidArgs};
 use super::stop;
 use crate::request_ref::{self, Candidate};
 use crate::session::Session;
@@ -17,7 +17,7 @@ use crate::ui::error::NotFound;
 use crate::ui::exit::ExitStatus;
 
 /// Interval between polls for the end of a test.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Cancel running tests on this host
 #[derive(clap::Args)]
@@ -40,14 +40,14 @@ pub struct CancelArgs {
     #[arg(long, conflicts_with = "requests")]
     all: bool,
     #[command(flatten)]
-    which: Which,
+    which: PidArgs,
     /// Wait until the tests, or with --all the workers, have stopped
     #[arg(long)]
     wait: bool,
 }
 
 /// A test that is to be cancelled.
-struct Meant<'a> {
+struct TestToCancel<'a> {
     worker: &'a LiveWorker,
     uuid: String,
 }
@@ -63,7 +63,7 @@ pub async fn run(args: CancelArgs, session: &Session) -> anyhow::Result<ExitStat
     let mut answers = Vec::new();
     let mut ending = Vec::new();
     for test in meant {
-        let Meant { worker, uuid } = &test;
+        let TestToCancel { worker, uuid } = &test;
         let command = Command::Cancel { uuid: uuid.clone(), requeue: args.requeue };
         match worker.ask(&command).await {
             Ok(Reply::Cancelled { uuid, requeue }) => {
@@ -83,13 +83,13 @@ pub async fn run(args: CancelArgs, session: &Session) -> anyhow::Result<ExitStat
             answer => exit = live::failed(session, live::unexpected(worker, answer)),
         }
     }
-    if session.ui.json {
+    if session.ui.is_json {
         session.ui.json(&answers)?;
     }
     if args.wait {
         for test in &ending {
             while still_runs(test).await {
-                sleep(LOOK_EVERY).await;
+                sleep(POLL_INTERVAL).await;
             }
         }
     }
@@ -97,13 +97,13 @@ pub async fn run(args: CancelArgs, session: &Session) -> anyhow::Result<ExitStat
 }
 
 /// Returns the running test that a text names.
-fn meant<'a>(text: &str, found: &'a [Found]) -> anyhow::Result<Meant<'a>> {
-    let mut tests: Vec<(Meant<'a>, &str)> = Vec::new();
-    for Found { worker, status } in found {
+fn meant<'a>(text: &str, found: &'a [AnsweringWorker]) -> anyhow::Result<TestToCancel<'a>> {
+    let mut tests: Vec<(TestToCancel<'a>, &str)> = Vec::new();
+    for AnsweringWorker { worker, status } in found {
         for slot in &status.slots {
-            let State::Running(test) = &slot.state else { continue };
+            let SlotActivity::Running(test) = &slot.state else { continue };
             let Some(uuid) = test.uuid.clone() else { continue };
-            tests.push((Meant { worker, uuid }, &test.package));
+            tests.push((TestToCancel { worker, uuid }, &test.package));
         }
     }
     let candidates = tests.iter().map(|(test, package)| Candidate {
@@ -116,9 +116,9 @@ fn meant<'a>(text: &str, found: &'a [Found]) -> anyhow::Result<Meant<'a>> {
     Ok(tests.swap_remove(place).0)
 }
 
-async fn still_runs(test: &Meant<'_>) -> bool {
+async fn still_runs(test: &TestToCancel<'_>) -> bool {
     // A worker that does not answer has ended, or cannot be asked; it is not waited for.
     let Ok(Reply::Status(status)) = test.worker.ask(&Command::Status).await else { return false };
-    let running = |state: &State| matches!(state, State::Running(running) if running.uuid.as_ref() == Some(&test.uuid));
+    let running = |state: &SlotActivity| matches!(state, SlotActivity::Running(running) if running.uuid.as_ref() == Some(&test.uuid));
     status.slots.iter().any(|slot| running(&slot.state))
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use apt_ci::site::{Origin as SiteOrigin, Site};
 use apt_ci::testbed::conf::{ConfError, WorkerConf};
 use apt_ci::testbed::settings::lint;
-use apt_ci::testbed::{Autopkgtest, Origin, SETPRIV, TestbedError};
+use apt_ci::testbed::{Autopkgtest, DecisionSource, SETPRIV, TestbedError};
 use serde_json::json;
 
 use super::conf::ConfArgs;
@@ -60,7 +60,7 @@ pub async fn run(args: CheckArgs, session: &Session) -> anyhow::Result<ExitStatu
     let name = file.map_or("no worker.conf: tests run on this host itself (virt server null)".to_owned(), |file| {
         file.display().to_string()
     });
-    if session.ui.json {
+    if session.ui.is_json {
         let list: Vec<_> = faults
             .iter()
             .map(|Fault { file, line, message, hint }| json!({"file": file, "line": line, "message": message, "hint": hint}))
@@ -88,8 +88,8 @@ async fn store(session: &Session, site: &Site) -> Option<Fault> {
     let message = match session.store(site) {
         Err(error) => error.to_string(),
         Ok(store) => match store_check::fault(&store).await? {
-            store_check::Fault::Wrong(error) => error.to_string(),
-            store_check::Fault::Away(reason) => reason,
+            store_check::StoreFault::Unusable(error) => error.to_string(),
+            store_check::StoreFault::Unreachable(reason) => reason,
         },
     };
     let hint = "fix this; until then, results stay on this host".to_owned();
@@ -109,7 +109,7 @@ async fn queue(session: &Session, site: &Site) -> Option<Fault> {
 
 /// Looks for the programs that a test needs. Returns the path of autopkgtest.
 async fn host(conf: &WorkerConf, session: &Session, faults: &mut Vec<Fault>) -> Option<String> {
-    let (found, mut missing) = Autopkgtest::look(conf, session.environment.get("PATH"));
+    let (found, mut missing) = Autopkgtest::locate(conf, session.environment.get("PATH"));
     let probed = match found {
         Some(found) => found.probe().await.map_err(|error| missing.insert(0, error)).ok(),
         None => None,
@@ -122,7 +122,7 @@ async fn host(conf: &WorkerConf, session: &Session, faults: &mut Vec<Fault>) -> 
             _ => (conf.origin("checkout_dir"), None),
         };
         let (file, line) = match origin {
-            Origin::File { path, line } => (Some(path.display().to_string()), Some(line)),
+            DecisionSource::File { path, line } => (Some(path.display().to_string()), Some(line)),
             _ => (None, None),
         };
         Fault { file, line, message, hint }

@@ -6,15 +6,15 @@ use apt_ci::release::{Architecture, Context, QueueName, Release};
 use apt_ci::request::{
     BzrSource, EnvVar, GitSource, Parameters, Ppa, Request, SourcePackage, TestName, TestSource, Trigger,
 };
-use apt_ci::result::Place;
+use apt_ci::result::ResultLocation;
 use apt_ci::site::{Site, host};
-use apt_ci::testbed::{Autopkgtest, Decision, Origin, Plan, Run, Settings};
+use apt_ci::testbed::{Autopkgtest, Decision, DecisionSource, Plan, Run, Settings};
 use serde_json::json;
 
 use super::conf::ConfArgs;
 use super::work_folder;
 use crate::help::heading::{SOURCES, WHAT};
-use crate::results::known::{architectures, check};
+use crate::results::spelling::{architectures, check};
 use crate::session::Session;
 use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
@@ -139,24 +139,24 @@ pub async fn run(args: ExplainArgs, session: &Session) -> anyhow::Result<ExitSta
     let plan = run.plan();
     let in_context = (!request.parameters().ppas.is_empty()).then_some("ppas");
     let mut facts = vec![
-        fact("queue", queue.to_string(), in_context.map(Origin::Request).into_iter().collect()),
+        fact("queue", queue.to_string(), in_context.map(DecisionSource::Request).into_iter().collect()),
         fact(
             "never run",
             if never_run.is_some() { "yes" } else { "no" },
-            vec![never_run.clone().unwrap_or(Origin::Default)],
+            vec![never_run.clone().unwrap_or(DecisionSource::Default)],
         ),
         container(&request, &queue),
     ];
     match &plan {
         Ok(plan) => facts.extend(plan.decisions.iter().cloned()),
-        Err(refusal) => facts.push(fact("refused", refusal.to_string(), vec![Origin::Request("ppas")])),
+        Err(refusal) => facts.push(fact("refused", refusal.to_string(), vec![DecisionSource::Request("ppas")])),
     }
-    if session.ui.json {
+    if session.ui.is_json {
         return show_json(&plan.ok(), &facts, never_run.is_some(), session);
     }
     let command = plan.as_ref().ok().map(|plan| plan.command.to_string());
     let root = site.root.as_deref();
-    if !session.ui.terminal {
+    if !session.ui.is_terminal {
         // Programs get the command first, in the same three columns.
         facts.splice(0..0, command.map(|command| fact("command", command, Vec::new())));
         show(&facts, root, session)?;
@@ -170,7 +170,7 @@ pub async fn run(args: ExplainArgs, session: &Session) -> anyhow::Result<ExitSta
     Ok(ExitStatus::Success)
 }
 
-fn fact(what: &str, value: impl Into<String>, origins: Vec<Origin>) -> Decision {
+fn fact(what: &str, value: impl Into<String>, origins: Vec<DecisionSource>) -> Decision {
     Decision { what: what.to_owned(), value: value.into(), origins }
 }
 
@@ -235,8 +235,12 @@ fn request(args: ExplainArgs) -> anyhow::Result<Request> {
 
 /// Returns the container in which the result would be stored.
 fn container(request: &Request, queue: &QueueName) -> Decision {
-    let by_ppa = (!request.parameters().ppas.is_empty()).then_some(Origin::Request("ppas"));
-    fact("container", Place::of(request, queue).container, [Origin::Queue].into_iter().chain(by_ppa).collect())
+    let by_ppa = (!request.parameters().ppas.is_empty()).then_some(DecisionSource::Request("ppas"));
+    fact(
+        "container",
+        ResultLocation::of(request, queue).container,
+        [DecisionSource::Queue].into_iter().chain(by_ppa).collect(),
+    )
 }
 
 fn origins(decision: &Decision) -> String {

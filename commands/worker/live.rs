@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use apt_ci::site::Site;
-use apt_ci::worker::board::WorkerStatus;
 use apt_ci::worker::control::client::{self, LiveWorker};
 use apt_ci::worker::control::{self, Command, ControlError, Reply};
+use apt_ci::worker::live_status::WorkerStatus;
 
 use crate::session::Session;
 use crate::ui::error::NotFound;
@@ -13,14 +13,14 @@ use crate::ui::exit::ExitStatus;
 
 /// Which workers are meant.
 #[derive(clap::Args)]
-pub struct Which {
+pub struct PidArgs {
     /// Only the worker with this process id (can be repeated) [default: all workers of the site on this host]
     #[arg(long = "pid", value_name = "PID")]
     pids: Vec<u32>,
 }
 
 /// A worker that answered, and its status.
-pub struct Found {
+pub struct AnsweringWorker {
     pub worker: LiveWorker,
     pub status: WorkerStatus,
 }
@@ -35,7 +35,11 @@ pub fn site_folder(site: &Site) -> Option<PathBuf> {
 ///
 /// # Errors
 /// When no worker is running, or none with a given process id.
-pub async fn find(which: &Which, site: &Site, session: &Session) -> anyhow::Result<(Vec<Found>, ExitStatus)> {
+pub async fn find(
+    which: &PidArgs,
+    site: &Site,
+    session: &Session,
+) -> anyhow::Result<(Vec<AnsweringWorker>, ExitStatus)> {
     let folder = site_folder(site);
     let mut found = Vec::new();
     let mut exit = ExitStatus::Success;
@@ -53,7 +57,7 @@ pub async fn find(which: &Which, site: &Site, session: &Session) -> anyhow::Resu
         }
         match worker.ask(&Command::Status).await {
             Ok(Reply::Status(status)) if named || status.site == folder => {
-                found.push(Found { worker, status: *status })
+                found.push(AnsweringWorker { worker, status: *status })
             }
             Ok(Reply::Status(_)) => others += 1,
             Err(ControlError::Ended { .. }) if !named => {}
@@ -95,7 +99,7 @@ pub fn unexpected(worker: &LiveWorker, answer: Result<Reply, ControlError>) -> C
 }
 
 /// Waits until these workers have ended.
-pub async fn wait(workers: &[Found], session: &Session) {
+pub async fn wait(workers: &[AnsweringWorker], session: &Session) {
     for found in workers {
         found.worker.ended().await;
         session.ui.note(format!("Worker {} has exited.", found.worker.pid));

@@ -3,7 +3,7 @@
 use apt_ci::worker::control::{Command, Reply};
 use serde_json::json;
 
-use super::live::{self, Found, Which};
+use super::live::{self, AnsweringWorker, PidArgs};
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 
@@ -20,14 +20,14 @@ Example:
   apt-ci worker reload")]
 pub struct ReloadArgs {
     #[command(flatten)]
-    which: Which,
+    which: PidArgs,
 }
 
 pub async fn run(args: ReloadArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     let site = session.site()?;
     let (found, mut exit) = live::find(&args.which, &site, session).await?;
     let mut answers = Vec::new();
-    for Found { worker, .. } in &found {
+    for AnsweringWorker { worker, .. } in &found {
         let pid = worker.pid;
         match worker.ask(&Command::Reload).await {
             Ok(Reply::Reloaded(reloaded)) => {
@@ -46,7 +46,7 @@ pub async fn run(args: ReloadArgs, session: &Session) -> anyhow::Result<ExitStat
             answer => exit = live::failed(session, live::unexpected(worker, answer)),
         }
     }
-    if session.ui.json {
+    if session.ui.is_json {
         session.ui.json(&answers)?;
     }
     Ok(exit)

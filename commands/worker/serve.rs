@@ -9,17 +9,17 @@ use apt_ci::release::{Architecture, QueueName, Release};
 use apt_ci::site::{Site, host};
 use apt_ci::testbed::Border;
 use apt_ci::testbed::conf::WorkerConf;
-use apt_ci::worker::board::{Board, WorkerFacts};
-use apt_ci::worker::control::{self, Cancels, ControlSocket, Steering};
+use apt_ci::worker::control::{self, CancelRegistry, CommandHandlers, ControlSocket};
+use apt_ci::worker::live_config::LiveConfig;
+use apt_ci::worker::live_status::{LiveStatus, WorkerFacts};
 use apt_ci::worker::notify::Notifier;
-use apt_ci::worker::orders::Orders;
-use apt_ci::worker::stop::Stop;
-use apt_ci::worker::{Containers, Ended, Found, Service, Turns, Worker};
+use apt_ci::worker::shutdown::Shutdown;
+use apt_ci::worker::{AutopkgtestCache, ContainerCache, RunMode, Turns, Worker, WorkerOutcome};
 
 use super::conf::ConfArgs;
 use super::{live, store_check};
 use crate::session::Session;
-use crate::ui::error::{BadInput, Unable};
+use crate::ui::error::{BadInput, OperationFailed};
 use crate::ui::exit::ExitStatus;
 
 /// End of `apt-ci worker --help`.
@@ -89,7 +89,7 @@ fn name(text: &str) -> Result<String, String> {
 }
 
 pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatus> {
-    let stop = Stop::on_signals()?;
+    let stop = Shutdown::on_signals()?;
     let slots = args.slots.unwrap_or(1);
     let site = session.site()?;
     let configuration = args.conf.load(&site)?;
@@ -105,32 +105,32 @@ pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatu
         store: store.address(),
         queues: Vec::new(),
     };
-    let board = Board::new(facts, usize::from(slots), stop.clone());
-    let served = Served { architectures: args.architectures, releases: site.releases.value.clone() };
-    let orders = Orders::new(configuration, Box::new(move |conf| served.queues(conf)), board.clone());
-    let orders = Arc::new(orders.map_err(|message| {
+    let live_status = LiveStatus::new(facts, usize::from(slots), stop.clone());
+    let served = ServedPlaces { architectures: args.architectures, releases: site.releases.value.clone() };
+    let live_config = LiveConfig::new(configuration, Box::new(move |conf| served.queues(conf)), live_status.clone());
+    let live_config = Arc::new(live_config.map_err(|message| {
         let hint = "set releases in worker.conf, or add the architecture to [releases] in apt-ci.toml".to_owned();
         BadInput { message, hint: Some(hint) }
     })?);
     let broker = session.broker(&site).await?;
-    store_check::refuse_wrong(&store).await?;
-    let cancels = Cancels::default();
-    let reload = Arc::clone(&orders);
-    let steering = Steering { cancels: cancels.clone(), reload: Arc::new(move || reload.reload()) };
-    let socket = ControlSocket::open(&control::folder(&site.state_dir), board.clone(), steering);
+    store_check::refuse_unusable(&store).await?;
+    let cancels = CancelRegistry::default();
+    let reload = Arc::clone(&live_config);
+    let steering = CommandHandlers { cancels: cancels.clone(), reload: Arc::new(move || reload.reload()) };
+    let socket = ControlSocket::open(&control::folder(&site.state_dir), live_status.clone(), steering);
     // A worker without a control socket serves as any other, and signals reach it.
     let _socket = socket.inspect_err(
         |error| tracing::warn!(target: "apt_ci::worker", "`apt-ci worker status` will not see this worker: {error}"),
     );
-    let service = match (args.drain, args.once) {
-        (true, _) => Service::Drain,
-        (_, true) => Service::Once,
-        _ => Service::Forever,
+    let mode = match (args.drain, args.once) {
+        (true, _) => RunMode::Drain,
+        (_, true) => RunMode::Once,
+        _ => RunMode::Forever,
     };
     tracing::info!(
         target: "apt_ci::worker",
         "serving {} queues of {}{}, results go to {}",
-        orders.queues().len(), site.queue.value, in_slots(slots), store.address(),
+        live_config.queues().len(), site.queue.value, in_slots(slots), store.address(),
     );
     let worker = Worker {
         name,
@@ -139,14 +139,14 @@ pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatu
         store: &store,
         launchpad: &Launchpad::new(site.launchpad.clone())?,
         pockets: site.pockets.clone(),
-        orders,
-        board: board.clone(),
+        live_config,
+        live_status: live_status.clone(),
         cancels,
         work_folder: work_folder(&site),
         environment: &session.environment,
         border: Border::new(site.allowed_git_hosts()),
-        found: Found::default(),
-        containers: Containers::default(),
+        autopkgtest_cache: AutopkgtestCache::default(),
+        containers: ContainerCache::default(),
         turns: Turns::default(),
     };
     if let Some(message) = worker.refused_queue().await {
@@ -159,27 +159,27 @@ pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatu
         .unwrap_or_default();
     let telling = async {
         if let Some(notifier) = notifier {
-            notifier.run(&board).await;
+            notifier.run(&live_status).await;
         }
         std::future::pending::<Infallible>().await
     };
     let ended = tokio::select! {
-        ended = worker.serve(service, &stop) => ended,
+        ended = worker.serve(mode, &stop) => ended,
         never = telling => match never {},
     };
     broker.close().await;
     match ended? {
-        Ended::Stopped if stop.wants_restart() => Ok(ExitStatus::Restart),
-        Ended::Drained => {
+        WorkerOutcome::Stopped if stop.wants_restart() => Ok(ExitStatus::Restart),
+        WorkerOutcome::Drained => {
             tracing::info!(target: "apt_ci::worker", "the queues are empty");
             Ok(ExitStatus::Success)
         }
-        Ended::Stopped | Ended::ServedOne => Ok(ExitStatus::Success),
-        Ended::OutOfService(reason) => {
+        WorkerOutcome::Stopped | WorkerOutcome::ServedOne => Ok(ExitStatus::Success),
+        WorkerOutcome::OutOfService(reason) => {
             let message =
                 format!("this worker took itself out of service after repeated failures; the last one: {reason}");
             let hint = "run `apt-ci worker check` to check this host and its configuration";
-            Err(Unable { message, hint: hint.into() }.into())
+            Err(OperationFailed { message, hint: hint.into() }.into())
         }
     }
 }
@@ -195,12 +195,12 @@ pub fn work_folder(site: &Site) -> PathBuf {
 }
 
 /// Architectures and releases to serve where worker.conf does not name them.
-struct Served {
+struct ServedPlaces {
     architectures: Vec<Architecture>,
     releases: std::collections::BTreeMap<Release, Vec<Architecture>>,
 }
 
-impl Served {
+impl ServedPlaces {
     /// Returns the queues of every context, release and architecture that a worker with this worker.conf serves.
     fn queues(&self, conf: &WorkerConf) -> Result<Vec<QueueName>, String> {
         let of_host: Vec<Architecture>;

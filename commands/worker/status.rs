@@ -1,9 +1,9 @@
 //! `apt-ci worker status`: shows what the workers on this host are doing.
 
 use anstyle::{AnsiColor, Style};
-use apt_ci::worker::board::{Phase, SlotStatus, State, Told, WorkerStatus};
+use apt_ci::worker::live_status::{ShutdownPhase, SlotActivity, SlotStatus, TestPhase, WorkerStatus};
 
-use super::live::{self, Which};
+use super::live::{self, PidArgs};
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 use crate::ui::short_id::ShortIds;
@@ -41,34 +41,34 @@ Example:
   apt-ci worker status --json")]
 pub struct StatusArgs {
     #[command(flatten)]
-    which: Which,
+    which: PidArgs,
 }
 
 pub async fn run(args: StatusArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     let site = session.site()?;
     let (found, exit) = match live::find(&args.which, &site, session).await {
-        Err(error) if session.ui.json => {
+        Err(error) if session.ui.is_json => {
             session.ui.json(&[(); 0])?;
             return Err(error);
         }
         other => other?,
     };
     let workers: Vec<WorkerStatus> = found.into_iter().map(|found| found.status).collect();
-    if session.ui.json {
+    if session.ui.is_json {
         session.ui.json(&workers)?;
         return Ok(exit);
     }
     let all = workers.iter().flat_map(|worker| worker.slots.iter().map(move |slot| (worker, slot)));
     let ids = ShortIds::of(all.clone().filter_map(|(_, slot)| id(slot)));
-    let rows: Vec<Vec<Cell>> = all.map(|(worker, slot)| row(worker, slot, &ids, session.ui.terminal)).collect();
+    let rows: Vec<Vec<Cell>> = all.map(|(worker, slot)| row(worker, slot, &ids, session.ui.is_terminal)).collect();
     table::print(&session.ui, &COLUMNS, &rows)?;
     for worker in &workers {
         match worker.told {
-            Told::Serving => {}
-            Told::Finishing => session
+            ShutdownPhase::Serving => {}
+            ShutdownPhase::Finishing => session
                 .ui
                 .note(format!("Worker {} takes no new requests and exits when its tests have finished.", worker.pid)),
-            Told::Cancelling => {
+            ShutdownPhase::Cancelling => {
                 session.ui.note(format!("Worker {} is cancelling its tests and then exits.", worker.pid))
             }
         }
@@ -82,7 +82,7 @@ pub async fn run(args: StatusArgs, session: &Session) -> anyhow::Result<ExitStat
 /// Returns the id of the request whose test runs in the slot.
 fn id(slot: &SlotStatus) -> Option<&str> {
     match &slot.state {
-        State::Running(test) => test.uuid.as_deref(),
+        SlotActivity::Running(test) => test.uuid.as_deref(),
         _ => None,
     }
 }
@@ -92,7 +92,7 @@ fn row(worker: &WorkerStatus, slot: &SlotStatus, ids: &ShortIds, with_phase: boo
     let time = |seconds: u64| Cell::new(duration(seconds)).for_programs(seconds);
     let mut cells = vec![Cell::new(worker.pid), Cell::new(slot.slot)];
     cells.extend(match &slot.state {
-        State::Running(test) => {
+        SlotActivity::Running(test) => {
             let line = test.log_line.as_deref().unwrap_or_default();
             [
                 Cell::new("running").styled(AnsiColor::Green.on_default()),
@@ -105,7 +105,7 @@ fn row(worker: &WorkerStatus, slot: &SlotStatus, ids: &ShortIds, with_phase: boo
                 Cell::new(line),
             ]
         }
-        State::Paused(pause) => {
+        SlotActivity::Paused(pause) => {
             let reason = slot.last_failure.as_deref().unwrap_or_default();
             let times = match slot.failures_in_a_row {
                 1 => String::new(),
@@ -124,9 +124,9 @@ fn row(worker: &WorkerStatus, slot: &SlotStatus, ids: &ShortIds, with_phase: boo
         }
         other => {
             let word = match other {
-                State::Starting => "starting",
-                State::Ended => "ended",
-                State::Probing => "probing",
+                SlotActivity::Starting => "starting",
+                SlotActivity::Ended => "ended",
+                SlotActivity::Probing => "probing",
                 _ => "waiting",
             };
             let word = Cell::new(word).styled(Style::new().dimmed());
@@ -140,11 +140,11 @@ fn row(worker: &WorkerStatus, slot: &SlotStatus, ids: &ShortIds, with_phase: boo
 }
 
 /// Returns the name of a phase.
-fn phase(phase: Phase) -> &'static str {
+fn phase(phase: TestPhase) -> &'static str {
     match phase {
-        Phase::Preparing => "preparing",
-        Phase::Testing => "testing",
-        Phase::Bundling => "bundling",
-        Phase::Publishing => "publishing",
+        TestPhase::Preparing => "preparing",
+        TestPhase::Testing => "testing",
+        TestPhase::Bundling => "bundling",
+        TestPhase::Publishing => "publishing",
     }
 }

@@ -3,7 +3,7 @@
 use apt_ci::worker::control::{Command, Reply};
 use serde_json::json;
 
-use super::live::{self, Found, Which};
+use super::live::{self, AnsweringWorker, PidArgs};
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 
@@ -17,7 +17,7 @@ Example:
   apt-ci worker stop --wait")]
 pub struct StopArgs {
     #[command(flatten)]
-    which: Which,
+    which: PidArgs,
     /// Make them exit with 10, as after SIGHUP, so that systemd restarts them
     #[arg(long)]
     restart: bool,
@@ -34,14 +34,14 @@ pub async fn run(args: StopArgs, session: &Session) -> anyhow::Result<ExitStatus
 
 /// Tells workers to stop, and reports their answers.
 pub async fn tell(
-    workers: &[Found],
+    workers: &[AnsweringWorker],
     command: &Command,
     wait: bool,
     mut exit: ExitStatus,
     session: &Session,
 ) -> anyhow::Result<ExitStatus> {
     let mut answers = Vec::new();
-    for Found { worker, .. } in workers {
+    for AnsweringWorker { worker, .. } in workers {
         match worker.ask(command).await {
             Ok(Reply::Stopping { told, running }) => {
                 let what = match (command, running) {
@@ -61,7 +61,7 @@ pub async fn tell(
             answer => exit = live::failed(session, live::unexpected(worker, answer)),
         }
     }
-    if session.ui.json {
+    if session.ui.is_json {
         session.ui.json(&answers)?;
     }
     if wait {

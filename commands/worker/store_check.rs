@@ -9,32 +9,32 @@ use tokio::time::timeout;
 const CHECK_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A fault of the store.
-pub enum Fault {
+pub enum StoreFault {
     /// The store refuses access, or cannot be used as it is configured.
-    Wrong(StoreError),
+    Unusable(StoreError),
     /// The store is unreachable.
-    Away(String),
+    Unreachable(String),
 }
 
 /// Lists the store's containers to find a fault. Returns `None` if the store answers.
-pub async fn fault(store: &Store) -> Option<Fault> {
+pub async fn fault(store: &Store) -> Option<StoreFault> {
     match timeout(CHECK_TIMEOUT, store.containers()).await {
         Ok(Ok(_)) => None,
-        Ok(Err(error @ StoreError::Unreachable { .. })) => Some(Fault::Away(error.to_string())),
-        Ok(Err(error)) => Some(Fault::Wrong(error)),
+        Ok(Err(error @ StoreError::Unreachable { .. })) => Some(StoreFault::Unreachable(error.to_string())),
+        Ok(Err(error)) => Some(StoreFault::Unusable(error)),
         Err(_) => {
             let (address, seconds) = (store.address(), CHECK_TIMEOUT.as_secs());
-            Some(Fault::Away(format!("the store {address} did not answer within {seconds} s")))
+            Some(StoreFault::Unreachable(format!("the store {address} did not answer within {seconds} s")))
         }
     }
 }
 
 /// Refuses to start with a store that refuses access. An unreachable one is only warned about: results are kept until
 /// it answers.
-pub async fn refuse_wrong(store: &Store) -> Result<(), StoreError> {
+pub async fn refuse_unusable(store: &Store) -> Result<(), StoreError> {
     match fault(store).await {
-        Some(Fault::Wrong(error)) => Err(error),
-        Some(Fault::Away(reason)) => {
+        Some(StoreFault::Unusable(error)) => Err(error),
+        Some(StoreFault::Unreachable(reason)) => {
             tracing::warn!(target: "apt_ci::worker", "{reason}; results are kept until it answers");
             Ok(())
         }

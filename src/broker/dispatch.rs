@@ -4,17 +4,17 @@ use std::collections::HashSet;
 
 use tokio_util::sync::CancellationToken;
 
-use super::amqp::{AmqpBroker, AmqpHold, AmqpListener, AmqpSlot};
+use super::amqp::{AmqpBroker, AmqpClaim, AmqpListener, AmqpSlot};
 use super::claim_step::ClaimStep;
-use super::contact::{Cancel, Cancelled, Contact, RunningTest};
 use super::error::BrokerError;
 use super::failure::Failure;
 use super::history::History;
-use super::local::{LocalBroker, LocalHold, LocalSlot};
+use super::local::{LocalBroker, LocalClaim, LocalSlot};
 use super::new_claim::NewClaim;
 use super::rotation::Rotation;
-use super::settlement::Verdict;
-use super::take_out::{Choice, Extent, Pile};
+use super::settlement::Settlement;
+use super::take_out::{Extent, MessageState, Selector};
+use super::test_handle::{CancelOutcome, CancelRequest, RunningTest, TestHandle};
 use super::url::QueueUrl;
 use super::{QueueContents, QueueState, Topic, Wait};
 use crate::release::QueueName;
@@ -47,19 +47,19 @@ pub struct Claim {
     pub attempt: u32,
     /// Whether another holder may have had the request before: then its result may exist already.
     pub redelivered: bool,
-    /// Number of times that the request was passed on since an attempt last counted: see [`Verdict::Later`].
-    pub passes: u32,
+    /// Number of times that the request was passed on since an attempt last counted: see [`Settlement::Later`].
+    pub handovers: u32,
     /// Failures of earlier attempts, oldest first.
     ///
-    /// These are the latest ones of [`Verdict::Later`], at most [`FAILURES`](super::FAILURES).
+    /// These are the latest ones of [`Settlement::Later`], at most [`MAX_FAILURES`](super::MAX_FAILURES).
     pub failures: Vec<Failure>,
-    hold: Hold,
+    backend: ClaimBackend,
 }
 
 /// The part of a claim that belongs to a backend.
-enum Hold {
-    Amqp(AmqpHold),
-    Local(LocalHold),
+enum ClaimBackend {
+    Amqp(AmqpClaim),
+    Local(LocalClaim),
 }
 
 /// A receiver of the announcements of a topic.
@@ -219,15 +219,15 @@ impl Broker {
 
     /// Returns the state of queues of a site, which are asked for again and again. Otherwise like [`Broker::inspect`].
     ///
-    /// RabbitMQ logs each question about a queue that does not exist as an error. So with `makes`, queues that were
-    /// never seen to exist are created, if this user may do so. Other missing queues are asked for again a minute
+    /// RabbitMQ logs each question about a queue that does not exist as an error. So with `may_create`, queues that
+    /// were never seen to exist are created, if this user may do so. Other missing queues are asked for again a minute
     /// later.
     ///
     /// # Errors
     /// When the broker cannot be asked.
-    pub async fn inspect_site(&self, queues: &[QueueName], makes: bool) -> Result<Vec<QueueState>, BrokerError> {
+    pub async fn inspect_site(&self, queues: &[QueueName], may_create: bool) -> Result<Vec<QueueState>, BrokerError> {
         match self {
-            Self::Amqp(broker) => broker.inspect_site(queues, makes).await,
+            Self::Amqp(broker) => broker.inspect_site(queues, may_create).await,
             Self::Local(broker) => broker.inspect(queues).await,
         }
     }
@@ -274,50 +274,50 @@ impl Broker {
 
     /// Removes messages that no worker holds from a queue; with `to`, moves them to the end of another queue.
     ///
-    /// `choice` is called once, if there is any message, with all messages in that state, in their order. Messages that
-    /// it does not choose keep their places. Dead letters that move lose their history.
+    /// `selector` is called once, if there is any message, with all messages in that state, in their order. Messages
+    /// that it does not choose keep their places. Dead letters that move lose their history.
     ///
     /// Workers are not stopped: the messages that they take are not seen. If this process dies, each chosen message is
     /// still in its queue, or where it was to go. With RabbitMQ, one that was to go to another queue may be in both,
     /// with the same id; then its result is looked for before it is run.
     ///
     /// # Errors
-    /// [`BrokerError::NoSuchQueue`], [`BrokerError::NotTaken`] with the error of `choice`, or [`BrokerError::Opaque`]
+    /// [`BrokerError::NoSuchQueue`], [`BrokerError::NotTaken`] with the error of `selector`, or [`BrokerError::Opaque`]
     /// when the messages that are not chosen could not be returned without harm. When the broker is unreachable or
     /// refuses, some of the chosen messages may be removed, and the rest is in the queue.
     pub async fn take_out(
         &self,
         queue: &QueueName,
-        pile: Pile,
+        state: MessageState,
         to: Option<&QueueName>,
-        choice: Choice,
+        selector: Selector,
     ) -> Result<usize, BrokerError> {
-        self.take(queue, pile, to, Extent::Some, choice).await
+        self.take(queue, state, to, Extent::Some, selector).await
     }
 
     /// Removes or moves all messages in this state, also in a queue that cannot be listed.
     ///
-    /// `choice` must choose all of them.
+    /// `selector` must choose all of them.
     ///
     /// # Errors
     /// The errors of [`Broker::take_out`].
     pub async fn take_everything(
         &self,
         queue: &QueueName,
-        pile: Pile,
+        state: MessageState,
         to: Option<&QueueName>,
-        choice: Choice,
+        selector: Selector,
     ) -> Result<usize, BrokerError> {
-        self.take(queue, pile, to, Extent::Everything, choice).await
+        self.take(queue, state, to, Extent::Everything, selector).await
     }
 
     async fn take(
         &self,
         queue: &QueueName,
-        pile: Pile,
+        state: MessageState,
         to: Option<&QueueName>,
         extent: Extent,
-        choice: Choice,
+        selector: Selector,
     ) -> Result<usize, BrokerError> {
         let needed: Vec<QueueName> = [Some(queue), to].into_iter().flatten().cloned().collect();
         let existing = self.existing(&needed).await?;
@@ -325,8 +325,8 @@ impl Broker {
             return Err(BrokerError::NoSuchQueue { queue: missing, nearest: Vec::new() });
         }
         match self {
-            Self::Amqp(broker) => broker.take_out(queue, pile, to, extent, choice).await,
-            Self::Local(broker) => broker.take_out(queue, pile, to, choice).await,
+            Self::Amqp(broker) => broker.take_out(queue, state, to, extent, selector).await,
+            Self::Local(broker) => broker.take_out(queue, state, to, selector).await,
         }
     }
 
@@ -370,14 +370,14 @@ impl Broker {
 
     /// Asks the worker that runs a test to cancel it, wherever it is.
     ///
-    /// [`Cancelled::NotFound`] proves nothing: the request may be on its way from its queue to a worker, or back.
+    /// [`CancelOutcome::NotFound`] proves nothing: the request may be on its way from its queue to a worker, or back.
     ///
     /// # Errors
     /// When the broker, or the worker, cannot be asked.
-    pub async fn cancel(&self, wish: &Cancel) -> Result<Cancelled, BrokerError> {
+    pub async fn cancel(&self, request: &CancelRequest) -> Result<CancelOutcome, BrokerError> {
         match self {
-            Self::Amqp(broker) => broker.cancel(wish).await,
-            Self::Local(broker) => broker.cancel(wish).await,
+            Self::Amqp(broker) => broker.cancel(request).await,
+            Self::Local(broker) => broker.cancel(request).await,
         }
     }
 
@@ -453,34 +453,34 @@ impl Slot {
     /// With [`Wait::UntilEmpty`], when the broker cannot be reached; otherwise only when it refuses the operation.
     pub async fn claim(&mut self, wait: Wait, stop: &CancellationToken) -> Result<Option<Claim>, BrokerError> {
         match self {
-            Self::Amqp(slot) => Ok(slot.claim(wait, stop).await?.map(|claim| Claim::new(claim, Hold::Amqp))),
-            Self::Local(slot) => Ok(slot.claim(wait, stop).await?.map(|claim| Claim::new(claim, Hold::Local))),
+            Self::Amqp(slot) => Ok(slot.claim(wait, stop).await?.map(|claim| Claim::new(claim, ClaimBackend::Amqp))),
+            Self::Local(slot) => Ok(slot.claim(wait, stop).await?.map(|claim| Claim::new(claim, ClaimBackend::Local))),
         }
     }
 }
 
 impl Claim {
-    fn new<H>(claim: NewClaim<H>, wrap: impl FnOnce(H) -> Hold) -> Self {
-        let NewClaim { queue, request, redelivered, history, hold } = claim;
-        let History { attempts: attempt, passes, failures } = history;
-        Self { queue, request, attempt, redelivered, passes, failures, hold: wrap(hold) }
+    fn new<H>(claim: NewClaim<H>, wrap: impl FnOnce(H) -> ClaimBackend) -> Self {
+        let NewClaim { queue, request, redelivered, history, backend } = claim;
+        let History { attempts: attempt, handovers, failures } = history;
+        Self { queue, request, attempt, redelivered, handovers, failures, backend: wrap(backend) }
     }
 
     /// Attaches the running test, so that clients of the broker can see its progress and cancel it.
     ///
     /// Must be called within the runtime.
-    pub fn introduce(&mut self, contact: Contact) {
-        match &mut self.hold {
-            Hold::Amqp(hold) => hold.introduce(contact),
-            Hold::Local(hold) => hold.introduce(contact),
+    pub fn attach(&mut self, test: TestHandle) {
+        match &mut self.backend {
+            ClaimBackend::Amqp(backend) => backend.attach(test),
+            ClaimBackend::Local(backend) => backend.attach(test),
         }
     }
 
     /// Logs a step that the worker has made. The embedded broker has no claim protocol, and logs nothing.
     pub fn log(&self, step: ClaimStep) {
-        match &self.hold {
-            Hold::Amqp(hold) => hold.log(step),
-            Hold::Local(_) => {}
+        match &self.backend {
+            ClaimBackend::Amqp(backend) => backend.log(step),
+            ClaimBackend::Local(_) => {}
         }
     }
 
@@ -489,9 +489,9 @@ impl Claim {
     /// The connection broke and another worker has the request now: the run must be abandoned. Never returns while the
     /// claim is held or can still be renewed.
     pub async fn lost(&mut self) -> String {
-        match &mut self.hold {
-            Hold::Amqp(hold) => hold.lost().await,
-            Hold::Local(_) => std::future::pending().await,
+        match &mut self.backend {
+            ClaimBackend::Amqp(backend) => backend.lost().await,
+            ClaimBackend::Local(_) => std::future::pending().await,
         }
     }
 
@@ -502,17 +502,17 @@ impl Claim {
     /// # Errors
     /// [`BrokerError::ClaimLost`].
     pub async fn held(&mut self) -> Result<(), BrokerError> {
-        match &mut self.hold {
-            Hold::Amqp(hold) => hold.held().await,
-            Hold::Local(_) => Ok(()),
+        match &mut self.backend {
+            ClaimBackend::Amqp(backend) => backend.held().await,
+            ClaimBackend::Local(_) => Ok(()),
         }
     }
 
     /// Returns whether the claim was interrupted and acquired again: another worker may have run the request meanwhile.
     pub fn was_interrupted(&self) -> bool {
-        match &self.hold {
-            Hold::Amqp(hold) => hold.was_interrupted(),
-            Hold::Local(_) => false,
+        match &self.backend {
+            ClaimBackend::Amqp(backend) => backend.was_interrupted(),
+            ClaimBackend::Local(_) => false,
         }
     }
 
@@ -524,10 +524,10 @@ impl Claim {
     ///
     /// # Errors
     /// When the broker cannot be asked.
-    pub async fn others_wait(&self) -> Result<bool, BrokerError> {
-        match &self.hold {
-            Hold::Amqp(hold) => hold.others_wait().await,
-            Hold::Local(hold) => hold.others_wait().await,
+    pub async fn has_other_consumers(&self) -> Result<bool, BrokerError> {
+        match &self.backend {
+            ClaimBackend::Amqp(backend) => backend.has_other_consumers().await,
+            ClaimBackend::Local(backend) => backend.has_other_consumers().await,
         }
     }
 
@@ -535,10 +535,10 @@ impl Claim {
     ///
     /// # Errors
     /// [`BrokerError::ClaimLost`], or when the broker refuses.
-    pub async fn settle(self, verdict: Verdict) -> Result<(), BrokerError> {
-        match self.hold {
-            Hold::Amqp(hold) => hold.settle(verdict).await,
-            Hold::Local(hold) => hold.settle(verdict).await,
+    pub async fn settle(self, settlement: Settlement) -> Result<(), BrokerError> {
+        match self.backend {
+            ClaimBackend::Amqp(backend) => backend.settle(settlement).await,
+            ClaimBackend::Local(backend) => backend.settle(settlement).await,
         }
     }
 }

@@ -69,7 +69,7 @@ pub enum BrokerError {
     NotTaken(String),
     /// Another client has held delayed requests for this long, so they cannot be listed.
     #[error("cannot list the delayed requests: another client has held them for {} seconds", .0.as_secs())]
-    InHand(Duration),
+    BeingBrowsed(Duration),
     /// A memory or disk alarm of the broker blocks publishing.
     #[error("cannot {action} now: {reason}")]
     Blocked {

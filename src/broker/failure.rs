@@ -4,13 +4,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Maximum number of failures of a request that are kept; the oldest go first.
-pub const FAILURES: usize = 10;
+pub const MAX_FAILURES: usize = 10;
 /// Maximum length of a reason, in characters.
 ///
 /// All failures must fit into one frame of RabbitMQ, with four bytes per character.
-const LONGEST_REASON: usize = 500;
+const MAX_REASON: usize = 500;
 /// Maximum length of a worker's name, in characters.
-const LONGEST_WORKER: usize = 100;
+const MAX_WORKER: usize = 100;
 
 /// An attempt that failed for a reason that is not the request's own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ impl Failure {
     /// Returns the failure with its texts cut to the lengths that are kept.
     pub(super) fn bounded(&self) -> Self {
         let Self { worker, reason, .. } = self;
-        Self { worker: cut(worker, LONGEST_WORKER), reason: cut(reason, LONGEST_REASON), ..self.clone() }
+        Self { worker: cut(worker, MAX_WORKER), reason: cut(reason, MAX_REASON), ..self.clone() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The past of a request, which travels with it from one holder to the next.
 
-use super::failure::{FAILURES, Failure};
-use super::settlement::Verdict;
+use super::failure::{Failure, MAX_FAILURES};
+use super::settlement::Settlement;
 
 /// The known past of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub(super) struct History {
     /// Number of claims, without the attempts that do not count.
     pub(super) attempts: u32,
     /// Number of times that the request was passed on since an attempt last counted.
-    pub(super) passes: u32,
+    pub(super) handovers: u32,
     /// The latest failures, oldest first.
     pub(super) failures: Vec<Failure>,
 }
@@ -23,26 +23,26 @@ impl History {
 
     /// Returns whether a claimed request may have had another holder before.
     pub(super) fn had_another_holder(&self) -> bool {
-        self.attempts > 1 || self.passes > 0 || !self.failures.is_empty()
+        self.attempts > 1 || self.handovers > 0 || !self.failures.is_empty()
     }
 
     /// Returns the history of a claimed request that goes back to its queue.
-    pub(super) fn after(&self, verdict: &Verdict) -> Self {
+    pub(super) fn after(&self, settlement: &Settlement) -> Self {
         let mut after = self.clone();
         let before = self.attempts.saturating_sub(1);
-        match verdict {
-            Verdict::Done | Verdict::Dead(_) => {}
-            Verdict::Requeue => after.passes = 0,
+        match settlement {
+            Settlement::Done | Settlement::Dead(_) => {}
+            Settlement::Requeue => after.handovers = 0,
             // A first attempt counts in any case: the count makes the next holder look for a result.
-            Verdict::Return => after.attempts = before.max(1),
-            Verdict::Later { failure, counts, .. } => {
-                (after.attempts, after.passes) = match (counts, failure) {
+            Settlement::Return => after.attempts = before.max(1),
+            Settlement::Later { failure, counts, .. } => {
+                (after.attempts, after.handovers) = match (counts, failure) {
                     (true, _) => (self.attempts, 0),
                     (false, Some(_)) => (before, 0),
-                    (false, None) => (before, self.passes.saturating_add(1)),
+                    (false, None) => (before, self.handovers.saturating_add(1)),
                 };
                 after.failures.extend(failure.as_ref().map(Failure::bounded));
-                let surplus = after.failures.len().saturating_sub(FAILURES);
+                let surplus = after.failures.len().saturating_sub(MAX_FAILURES);
                 after.failures.drain(..surplus);
             }
         }
@@ -59,7 +59,7 @@ impl History {
     /// Any other text is ignored: it must not keep a request from running.
     pub(super) fn failures_from(text: &str) -> Vec<Failure> {
         let failures: Vec<Failure> = serde_json::from_str(text).unwrap_or_default();
-        let surplus = failures.len().saturating_sub(FAILURES);
+        let surplus = failures.len().saturating_sub(MAX_FAILURES);
         failures[surplus..].iter().map(Failure::bounded).collect()
     }
 }
@@ -74,8 +74,8 @@ mod tests {
         Failure { worker: "host".to_owned(), reason: reason.to_owned(), attempt, time, host: false }
     }
 
-    fn later(failure: Option<Failure>, counts: bool) -> Verdict {
-        Verdict::Later { after: DELAYS[0], failure, counts }
+    fn later(failure: Option<Failure>, counts: bool) -> Settlement {
+        Settlement::Later { after: DELAYS[0], failure, counts }
     }
 
     #[test]
@@ -83,14 +83,14 @@ mod tests {
         let first = History::default().claimed();
         assert!(!first.had_another_holder());
         let passed = first.after(&later(None, false));
-        assert_eq!((passed.attempts, passed.passes), (0, 1));
+        assert_eq!((passed.attempts, passed.handovers), (0, 1));
         let second = passed.claimed();
         assert!(second.had_another_holder());
-        assert_eq!(second.after(&later(None, false)).passes, 2);
-        assert_eq!((second.after(&Verdict::Return).attempts, second.after(&Verdict::Return).passes), (1, 1));
-        for counted in [later(None, true), Verdict::Requeue] {
+        assert_eq!(second.after(&later(None, false)).handovers, 2);
+        assert_eq!((second.after(&Settlement::Return).attempts, second.after(&Settlement::Return).handovers), (1, 1));
+        for counted in [later(None, true), Settlement::Requeue] {
             let after = second.after(&counted);
-            assert_eq!((after.attempts, after.passes), (1, 0));
+            assert_eq!((after.attempts, after.handovers), (1, 0));
         }
     }
 
@@ -98,7 +98,7 @@ mod tests {
     fn a_failure_that_does_not_count_is_no_pass_either_and_still_tells_of_a_holder() {
         let failed = Failure { host: true, ..failure(1, "the disk is full") };
         let after = History::default().claimed().after(&later(Some(failed.clone()), false));
-        assert_eq!((after.attempts, after.passes, after.failures.as_slice()), (0, 0, &[failed][..]));
+        assert_eq!((after.attempts, after.handovers, after.failures.as_slice()), (0, 0, &[failed][..]));
         assert!(after.clone().claimed().had_another_holder());
         assert_eq!(History::failures_from(&after.failures_text()), after.failures);
         // The form of earlier versions.

@@ -7,7 +7,6 @@
 
 mod amqp;
 mod claim_step;
-mod contact;
 mod denial;
 mod dispatch;
 mod error;
@@ -19,6 +18,7 @@ mod queue_type;
 mod rotation;
 mod settlement;
 mod take_out;
+mod test_handle;
 mod url;
 
 use std::time::Duration;
@@ -27,15 +27,15 @@ use crate::release::QueueName;
 
 pub use self::amqp::headers_of_copy;
 pub use self::claim_step::{CLAIM_LOG_TARGET, ClaimStep};
-pub use self::contact::{Cancel, Cancelled, Contact, News, RunningTest};
 pub use self::denial::{Denial, Exclusion, Right};
 pub use self::dispatch::{Broker, Claim, Listener, Slot};
 pub use self::error::BrokerError;
-pub use self::failure::{FAILURES, Failure};
+pub use self::failure::{Failure, MAX_FAILURES};
 pub use self::queue_type::{Opaque, OpaqueReason, QueueType, UnknownQueueType};
 pub use self::rotation::Rotation;
-pub use self::settlement::{DELAYS, Verdict, delay};
-pub use self::take_out::{Choice, Message, Pile};
+pub use self::settlement::{DELAYS, Settlement, delay};
+pub use self::take_out::{Message, MessageState, Selector};
+pub use self::test_handle::{CancelOutcome, CancelRequest, RunningTest, TestHandle, TestProgress};
 pub use self::url::{AmqpUrl, InvalidQueueUrl, QueueUrl};
 
 /// Timeout for a connection, after which its broker counts as unreachable.

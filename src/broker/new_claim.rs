@@ -14,5 +14,5 @@ pub(super) struct NewClaim<H> {
     pub(super) redelivered: bool,
     /// Past of the request, with this attempt.
     pub(super) history: History,
-    pub(super) hold: H,
+    pub(super) backend: H,
 }

@@ -39,7 +39,7 @@ struct Turns {
 
 /// Counts a slot as waiting on all queues of the rotation, as long as this value lives.
 #[derive(Debug)]
-pub(super) struct Waiting(Rotation);
+pub(super) struct WaitGuard(Rotation);
 
 impl Rotation {
     /// Returns a rotation of these queues, which begins in this order. Duplicates are dropped.
@@ -124,9 +124,9 @@ impl Rotation {
     }
 
     /// Records that a slot waits on all queues.
-    pub(super) fn wait(&self) -> Waiting {
+    pub(super) fn wait(&self) -> WaitGuard {
         self.0.waiting.fetch_add(1, Ordering::SeqCst);
-        Waiting(self.clone())
+        WaitGuard(self.clone())
     }
 
     /// Returns the number of slots of this rotation that wait.
@@ -141,7 +141,7 @@ impl From<Vec<QueueName>> for Rotation {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for WaitGuard {
     fn drop(&mut self) {
         self.0.0.waiting.fetch_sub(1, Ordering::SeqCst);
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::failure::Failure;
 
-/// Delays of [`Verdict::Later`], shortest first. RabbitMQ has a queue for each.
+/// Delays of [`Settlement::Later`], shortest first. RabbitMQ has a queue for each.
 pub const DELAYS: [Duration; 7] = [
     Duration::from_secs(1),
     Duration::from_secs(5),
@@ -23,7 +23,7 @@ pub fn delay(after: Duration) -> Duration {
 
 /// Decision of a worker about the request that it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Settlement {
     /// The request's effect is complete: it leaves the queue.
     Done,
     /// The request goes to the end of its queue. The attempt counts.
@@ -41,7 +41,7 @@ pub enum Verdict {
         /// Whether this was an attempt.
         ///
         /// If not, and without a failure, the request was only passed on, which is counted separately: see
-        /// [`Claim::passes`](super::Claim::passes).
+        /// [`Claim::handovers`](super::Claim::handovers).
         counts: bool,
     },
     /// The request goes to the dead letters of its queue, with this reason.

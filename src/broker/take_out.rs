@@ -4,7 +4,7 @@ use std::io;
 
 /// State of messages that no worker holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pile {
+pub enum MessageState {
     /// Messages that wait.
     Ready,
     /// Messages that wait out a delay.
@@ -26,7 +26,7 @@ pub struct Message {
 ///
 /// Anything that must be kept of them has to be written down before it returns, because they are removed then. When it
 /// returns an error, all messages stay in the queue.
-pub type Choice = Box<dyn FnOnce(&[Message]) -> io::Result<Vec<usize>> + Send>;
+pub type Selector = Box<dyn FnOnce(&[Message]) -> io::Result<Vec<usize>> + Send>;
 
 /// Part of the messages that is taken out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

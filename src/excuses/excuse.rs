@@ -7,7 +7,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Location, Spanned};
 
 use super::items::Item;
-use super::{Excuse, ExcusesError, Fault, State, Test};
+use super::{Excuse, ExcusesError, LineError, Test, TestState};
 
 /// A key among the tests that is not a test: the verdict on all of them.
 const VERDICT: &str = "verdict";
@@ -44,19 +44,19 @@ struct Dependencies {
 }
 
 /// Parses an item, with those of its tests that are in a wanted state.
-pub(super) fn parse(item: &Item, wanted: &[State]) -> Result<Excuse, ExcusesError> {
+pub(super) fn parse(item: &Item, wanted: &[TestState]) -> Result<Excuse, ExcusesError> {
     // Without a budget for the parser: the item is short, and part of a file that the site trusts.
     let options = serde_saphyr::options! { with_snippet: false, budget: None };
     let raw: Raw = serde_saphyr::from_str_with_options(&item.text, options).map_err(|error| {
         let line = error.location().map_or(1, |at| usize::try_from(at.line()).unwrap_or(1));
-        ExcusesError::OddItem(Fault { line: item.line(line), message: in_one_line(&error.to_string()) })
+        ExcusesError::OddItem(LineError { line: item.line(line), message: in_one_line(&error.to_string()) })
     })?;
     let Raw { item_name, source, new_version, policies, dependencies } = raw;
     let Policies { age, autopkgtest } = policies.unwrap_or_default();
     let Dependencies { blocked_by, migrate_after } = dependencies.unwrap_or_default();
     let source = source.or(item_name).ok_or_else(|| {
         let message = "this item names no `source`".to_owned();
-        ExcusesError::OddItem(Fault { line: item.begin, message })
+        ExcusesError::OddItem(LineError { line: item.begin, message })
     })?;
     let Tests { mut tests, mut odd } = autopkgtest.unwrap_or_default();
     tests.retain(|test| wanted.contains(&test.state));
@@ -82,7 +82,7 @@ fn in_one_line(text: &str) -> String {
 #[derive(Default)]
 struct Tests {
     tests: Vec<Test>,
-    odd: Vec<Fault>,
+    odd: Vec<LineError>,
 }
 
 impl<'de> Deserialize<'de> for Tests {
@@ -107,8 +107,8 @@ impl<'de> Visitor<'de> for TestsVisitor {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             }
-            let verdicts: Spanned<Loose> = map.next_value()?;
-            let Loose::Map(verdicts) = verdicts.value else {
+            let verdicts: Spanned<AnyValue> = map.next_value()?;
+            let AnyValue::Map(verdicts) = verdicts.value else {
                 found.add_odd(&verdicts.referenced, format!("the tests of {name} are no map by architecture"));
                 continue;
             };
@@ -132,7 +132,7 @@ impl<'de> Visitor<'de> for TestsVisitor {
 
 impl Tests {
     fn add_odd(&mut self, at: &Location, message: String) {
-        self.odd.push(Fault { line: line_of(at), message });
+        self.odd.push(LineError { line: line_of(at), message });
     }
 }
 
@@ -141,94 +141,94 @@ fn line_of(at: &Location) -> usize {
 }
 
 /// Any value. An unexpected one makes a single test odd, not the whole item.
-enum Loose {
+enum AnyValue {
     Text(String),
-    List(Vec<Loose>),
-    Map(Vec<(String, Spanned<Loose>)>),
+    List(Vec<AnyValue>),
+    Map(Vec<(String, Spanned<AnyValue>)>),
     Other,
 }
 
-impl<'de> Deserialize<'de> for Loose {
+impl<'de> Deserialize<'de> for AnyValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(LooseVisitor)
+        deserializer.deserialize_any(AnyValueVisitor)
     }
 }
 
-struct LooseVisitor;
+struct AnyValueVisitor;
 
-impl<'de> Visitor<'de> for LooseVisitor {
-    type Value = Loose;
+impl<'de> Visitor<'de> for AnyValueVisitor {
+    type Value = AnyValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any value")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Loose, E> {
-        Ok(Loose::Text(text.to_owned()))
+    fn visit_str<E>(self, text: &str) -> Result<AnyValue, E> {
+        Ok(AnyValue::Text(text.to_owned()))
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Loose, E> {
-        Ok(Loose::Other)
+    fn visit_bool<E>(self, _: bool) -> Result<AnyValue, E> {
+        Ok(AnyValue::Other)
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Loose, E> {
-        Ok(Loose::Other)
+    fn visit_i64<E>(self, _: i64) -> Result<AnyValue, E> {
+        Ok(AnyValue::Other)
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Loose, E> {
-        Ok(Loose::Other)
+    fn visit_u64<E>(self, _: u64) -> Result<AnyValue, E> {
+        Ok(AnyValue::Other)
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Loose, E> {
-        Ok(Loose::Other)
+    fn visit_f64<E>(self, _: f64) -> Result<AnyValue, E> {
+        Ok(AnyValue::Other)
     }
 
-    fn visit_unit<E>(self) -> Result<Loose, E> {
-        Ok(Loose::Other)
+    fn visit_unit<E>(self) -> Result<AnyValue, E> {
+        Ok(AnyValue::Other)
     }
 
-    fn visit_none<E>(self) -> Result<Loose, E> {
-        Ok(Loose::Other)
+    fn visit_none<E>(self) -> Result<AnyValue, E> {
+        Ok(AnyValue::Other)
     }
 
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Loose, D::Error> {
-        Loose::deserialize(deserializer)
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<AnyValue, D::Error> {
+        AnyValue::deserialize(deserializer)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Loose, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<AnyValue, A::Error> {
         let mut values = Vec::new();
         while let Some(value) = list.next_element()? {
             values.push(value);
         }
-        Ok(Loose::List(values))
+        Ok(AnyValue::List(values))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Loose, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<AnyValue, A::Error> {
         let mut values = Vec::new();
         while let Some(entry) = map.next_entry()? {
             values.push(entry);
         }
-        Ok(Loose::Map(values))
+        Ok(AnyValue::Map(values))
     }
 }
 
 /// `[STATUS, log_url, history_url, artifact_url, retry_url]`; unknown values are null, or missing at the end.
 struct Verdict {
-    state: State,
+    state: TestState,
     log: Option<String>,
     retry: Option<String>,
 }
 
 impl Verdict {
-    fn of(value: Loose) -> Option<Self> {
-        let Loose::List(values) = value else { return None };
+    fn of(value: AnyValue) -> Option<Self> {
+        let AnyValue::List(values) = value else { return None };
         let mut texts = values.into_iter().map(|value| match value {
-            Loose::Text(text) => Some(text),
+            AnyValue::Text(text) => Some(text),
             _ => None,
         });
         let word = texts.next().flatten()?;
         let log = texts.next().flatten();
         let retry = texts.nth(2).flatten();
-        Some(Self { state: State::of_word(&word), log, retry })
+        Some(Self { state: TestState::of_word(&word), log, retry })
     }
 }

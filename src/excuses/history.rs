@@ -7,7 +7,7 @@ use crate::result::Outcome;
 use crate::runs::StoredRun;
 
 /// Number of newest results of a test that decide whether it is flaky.
-pub const HISTORY: usize = 20;
+pub const MAX_HISTORY: usize = 20;
 
 /// Returns whether the newest result of the test with one of its triggers is a failure of the testbed, which includes a
 /// testbed that lacked something that was requested. Damaged results are ignored. `runs` are the package's on the
@@ -23,9 +23,9 @@ pub fn is_infrastructure(retry: &Retry, runs: &[StoredRun]) -> bool {
     newest.is_some_and(|run| run.outcome() == Outcome::Tmpfail || !run.is_evidence())
 }
 
-/// Returns whether the test both passed and failed with the very same triggers, among the newest [`HISTORY`] results of
-/// the tested version: that of the excuses, or else of the newest result. Results with different triggers are not
-/// compared: one of them may be a true regression.
+/// Returns whether the test both passed and failed with the very same triggers, among the newest [`MAX_HISTORY`]
+/// results of the tested version: that of the excuses, or else of the newest result. Results with different triggers
+/// are not compared: one of them may be a true regression.
 pub fn is_flaky(retry: &Retry, runs: &[StoredRun]) -> bool {
     let decided = |run: &&StoredRun| run.decision().is_some() && !run.is_branch();
     let known = retry.version.as_deref().filter(|version| *version != super::retry::UNKNOWN);
@@ -33,7 +33,7 @@ pub fn is_flaky(retry: &Retry, runs: &[StoredRun]) -> bool {
     let Some(version) = known.or_else(newest) else { return false };
     let mut seen: BTreeMap<Vec<&str>, (bool, bool)> = BTreeMap::new();
     let of_version = runs.iter().rev().filter(decided).filter(|run| run.summary.version == version);
-    for run in of_version.take(HISTORY) {
+    for run in of_version.take(MAX_HISTORY) {
         let mut triggers: Vec<&str> = run.summary.triggers.iter().flatten().map(String::as_str).collect();
         triggers.sort_unstable();
         let (passed, failed) = seen.entry(triggers).or_default();

@@ -7,14 +7,14 @@
 use std::io::{self, BufRead, Read as _};
 
 use super::retry::ppas_of;
-use super::{ExcusesError, Fault, MAX_PPA_LISTS, State};
+use super::{ExcusesError, LineError, MAX_PPA_LISTS, TestState};
 
 /// Maximum size of one line, and of the kept part of one item, in bytes. A file with more is not an excuses file.
-const LIMIT: usize = 32 << 20;
+const MAX_ITEM_BYTES: usize = 32 << 20;
 
 /// Limits for a whole file. Ubuntu's largest files have about a tenth of each.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
+pub(super) struct FileLimits {
     pub(super) items: usize,
     pub(super) lines: usize,
     /// Size of the kept parts of items, which are parsed, in bytes.
@@ -22,7 +22,7 @@ pub(super) struct Bounds {
 }
 
 /// Limits the time for a small compressed file that expands to a large one.
-pub(super) const BOUNDS: Bounds = Bounds { items: 200_000, lines: 20_000_000, kept: 128 << 20 };
+pub(super) const FILE_LIMITS: FileLimits = FileLimits { items: 200_000, lines: 20_000_000, kept: 128 << 20 };
 
 /// The key of the list.
 const LIST: &str = "sources";
@@ -58,16 +58,16 @@ pub(super) struct Items<R> {
     /// The last line that was read, with its newline, and its number from 1.
     line: Vec<u8>,
     number: usize,
-    place: Place,
+    place: ListPosition,
     /// The lists of PPAs in addresses.
     ppas: Vec<Vec<String>>,
-    bounds: Bounds,
+    bounds: FileLimits,
     items: usize,
     kept: usize,
 }
 
 #[derive(Clone, Copy)]
-enum Place {
+enum ListPosition {
     /// The list has not begun yet.
     Before,
     /// The current line begins an item, whose dash is at this column.
@@ -77,8 +77,8 @@ enum Place {
 }
 
 impl<R: BufRead> Items<R> {
-    pub(super) fn new(input: R, bounds: Bounds) -> Self {
-        let (line, ppas, place) = (Vec::new(), Vec::new(), Place::Before);
+    pub(super) fn new(input: R, bounds: FileLimits) -> Self {
+        let (line, ppas, place) = (Vec::new(), Vec::new(), ListPosition::Before);
         Self { input, line, number: 0, place, ppas, bounds, items: 0, kept: 0 }
     }
 
@@ -99,11 +99,11 @@ impl<R: BufRead> Items<R> {
     }
 
     /// Reads the next item into `item`. Returns `false` when there is none.
-    pub(super) fn next(&mut self, wanted: &[State], item: &mut Item) -> Result<bool, ExcusesError> {
-        if matches!(self.place, Place::Before) {
+    pub(super) fn next(&mut self, wanted: &[TestState], item: &mut Item) -> Result<bool, ExcusesError> {
+        if matches!(self.place, ListPosition::Before) {
             self.find_list()?;
         }
-        let Place::At { dash } = self.place else { return Ok(false) };
+        let ListPosition::At { dash } = self.place else { return Ok(false) };
         self.items += 1;
         if self.items > self.bounds.items {
             return Err(self.too_many(self.bounds.items, "items"));
@@ -122,11 +122,11 @@ impl<R: BufRead> Items<R> {
             if filter.keeps(&self.line) {
                 self.keep(item)?;
             }
-            if filter.tests {
+            if filter.is_in_tests {
                 self.note_ppas();
             }
             if !self.read_line()? {
-                self.place = Place::End;
+                self.place = ListPosition::End;
                 return Ok(true);
             }
             if is_blank(&self.line) {
@@ -142,7 +142,7 @@ impl<R: BufRead> Items<R> {
 
     fn keep(&mut self, item: &mut Item) -> Result<(), ExcusesError> {
         let text = std::str::from_utf8(&self.line).map_err(|_| self.fault("not a text in UTF-8"))?;
-        if item.text.len() + text.len() > LIMIT {
+        if item.text.len() + text.len() > MAX_ITEM_BYTES {
             return Err(self.fault("this item is too long for excuses"));
         }
         if self.kept + text.len() > self.bounds.kept {
@@ -164,7 +164,7 @@ impl<R: BufRead> Items<R> {
                 match value {
                     "" => break,
                     "[]" | "null" | "~" => {
-                        self.place = Place::End;
+                        self.place = ListPosition::End;
                         return Ok(());
                     }
                     _ => return Err(self.fault("`sources` is not a list with one item below the other")),
@@ -173,7 +173,7 @@ impl<R: BufRead> Items<R> {
         }
         loop {
             if !self.read_line()? {
-                self.place = Place::End;
+                self.place = ListPosition::End;
                 return Ok(());
             }
             if !is_blank(&self.line) {
@@ -184,14 +184,14 @@ impl<R: BufRead> Items<R> {
     }
 
     /// Returns whether the current line, which ends an item, begins the next item or ends the list.
-    fn at_item(&self, dash: usize) -> Result<Place, ExcusesError> {
+    fn at_item(&self, dash: usize) -> Result<ListPosition, ExcusesError> {
         let indent = indentation(&self.line);
         let rest = self.line.get(indent..).unwrap_or_default();
         if indent == dash && rest.starts_with(b"- ") {
-            return Ok(Place::At { dash });
+            return Ok(ListPosition::At { dash });
         }
         if indent == 0 && !rest.starts_with(b"-") || rest.starts_with(b"---") || rest.starts_with(b"...") {
-            return Ok(Place::End);
+            return Ok(ListPosition::End);
         }
         Err(self.fault("neither an item of `sources` nor what follows them"))
     }
@@ -199,7 +199,7 @@ impl<R: BufRead> Items<R> {
     /// Reads the next line. Returns `false` at the end.
     fn read_line(&mut self) -> Result<bool, ExcusesError> {
         self.line.clear();
-        let limit = LIMIT as u64;
+        let limit = MAX_ITEM_BYTES as u64;
         let read = self.input.by_ref().take(limit).read_until(b'\n', &mut self.line);
         let read = read.map_err(|source| self.unreadable(source))?;
         self.number += 1;
@@ -221,44 +221,53 @@ impl<R: BufRead> Items<R> {
     }
 
     fn fault(&self, message: impl Into<String>) -> ExcusesError {
-        ExcusesError::Malformed(Fault { line: self.number, message: message.into() })
+        ExcusesError::Malformed(LineError { line: self.number, message: message.into() })
     }
 }
 
 /// Decides for each line of an item whether it is kept.
 struct Filter<'w> {
-    wanted: &'w [State],
+    wanted: &'w [TestState],
     /// Indentation of the item's keys.
     inner: usize,
-    keeping: bool,
+    is_kept: bool,
     /// Among the policies: the indentation of their names, after the first one.
     policies: Option<Option<usize>>,
-    keeping_policy: bool,
+    is_policy_kept: bool,
     /// Whether the lines are about tests.
-    tests: bool,
+    is_in_tests: bool,
     /// Among the tests: whether the last line was a key without a value, so that a list may begin.
-    after_key: bool,
+    is_after_key: bool,
     /// Indentation of a list whose remaining lines are not wanted.
     skipping: Option<usize>,
 }
 
 impl<'w> Filter<'w> {
-    fn new(inner: usize, wanted: &'w [State]) -> Self {
+    fn new(inner: usize, wanted: &'w [TestState]) -> Self {
         // Lines are kept unless they are known to be unwanted.
-        let (keeping, keeping_policy) = (true, true);
-        Self { wanted, inner, keeping, policies: None, keeping_policy, tests: false, after_key: false, skipping: None }
+        let (is_kept, is_policy_kept) = (true, true);
+        Self {
+            wanted,
+            inner,
+            is_kept,
+            policies: None,
+            is_policy_kept,
+            is_in_tests: false,
+            is_after_key: false,
+            skipping: None,
+        }
     }
 
     fn keeps(&mut self, line: &[u8]) -> bool {
         let indent = indentation(line);
         if indent == self.inner {
             if let Some((key, value)) = key_of(line) {
-                self.keeping = KEYS.contains(&key);
+                self.is_kept = KEYS.contains(&key);
                 self.policies = (key == POLICIES && value.is_empty()).then_some(None);
-                self.keeping_policy = true;
-                self.tests = false;
+                self.is_policy_kept = true;
+                self.is_in_tests = false;
             }
-            return self.keeping;
+            return self.is_kept;
         }
         if let Some(names) = self.policies {
             let names = names.unwrap_or(indent);
@@ -266,13 +275,13 @@ impl<'w> Filter<'w> {
             if indent == names
                 && let Some((key, _)) = key_of(line)
             {
-                self.keeping_policy = POLICY_KEYS.contains(&key);
-                self.tests = key == TESTS;
+                self.is_policy_kept = POLICY_KEYS.contains(&key);
+                self.is_in_tests = key == TESTS;
                 self.skipping = None;
-                return self.keeping_policy;
+                return self.is_policy_kept;
             }
         }
-        self.keeping && self.keeping_policy && !(self.tests && self.skips(indent, line))
+        self.is_kept && self.is_policy_kept && !(self.is_in_tests && self.skips(indent, line))
     }
 
     /// Returns whether this line belongs to an unwanted verdict. The verdict's first line, with the state, stays,
@@ -286,13 +295,13 @@ impl<'w> Filter<'w> {
             }
             self.skipping = None;
         }
-        if self.after_key
+        if self.is_after_key
             && let Some(word) = element.and_then(|word| std::str::from_utf8(word).ok())
         {
-            let state = State::of_word(word);
-            self.skipping = (state != State::Other && !self.wanted.contains(&state)).then_some(indent);
+            let state = TestState::of_word(word);
+            self.skipping = (state != TestState::Other && !self.wanted.contains(&state)).then_some(indent);
         }
-        self.after_key = text.ends_with(b":");
+        self.is_after_key = text.ends_with(b":");
         false
     }
 }

@@ -6,26 +6,26 @@
 mod excuse;
 mod history;
 mod items;
+mod location;
 mod logs;
-mod place;
 mod retry;
 mod selection;
-mod state;
+mod test_state;
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use self::items::{BOUNDS, Bounds, Item, Items};
+use self::items::{FILE_LIMITS, FileLimits, Item, Items};
 
-pub use self::history::{HISTORY, is_flaky, is_infrastructure};
+pub use self::history::{MAX_HISTORY, is_flaky, is_infrastructure};
+pub use self::location::{ExcusesLocation, InvalidExcusesLocation};
 pub use self::logs::log_matches;
-pub use self::place::{InvalidPlace, Place};
-pub use self::retry::{Manner, Proposed, Retry, group};
-pub use self::selection::{Selected, Selection};
-pub use self::state::{InvalidState, State};
+pub use self::retry::{ProposedPackages, Retry, RetryOptions, group};
+pub use self::selection::{SelectedRetries, Selection};
+pub use self::test_state::{InvalidTestState, TestState};
 
 /// Something wrong in a file of excuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct LineError {
     /// The line, from 1.
     pub line: usize,
     /// Description of the error.
@@ -37,10 +37,10 @@ pub struct Fault {
 pub enum ExcusesError {
     /// The file is malformed.
     #[error("line {}: {}", .0.line, .0.message)]
-    Malformed(Fault),
+    Malformed(LineError),
     /// An item is malformed. The next items can be read.
     #[error("line {}: {}", .0.line, .0.message)]
-    OddItem(Fault),
+    OddItem(LineError),
     /// The file has no excuses.
     #[error("no list `sources`: this is not an update_excuses.yaml of proposed-migration")]
     NoSources,
@@ -73,7 +73,7 @@ pub struct Excuse {
     /// The tests that the version causes and that are in a wanted state, in the order of the file.
     pub tests: Vec<Test>,
     /// Tests that cannot be parsed, and the reasons.
-    pub odd: Vec<Fault>,
+    pub odd: Vec<LineError>,
 }
 
 /// A package's test on an architecture.
@@ -86,7 +86,7 @@ pub struct Test {
     /// The architecture.
     pub architecture: String,
     /// proposed-migration's state of the test.
-    pub state: State,
+    pub state: TestState,
     /// Address of its log.
     pub log: Option<String>,
     /// Address that requests the test again.
@@ -99,7 +99,7 @@ pub struct Test {
 pub struct Excuses<R> {
     items: Items<R>,
     item: Item,
-    wanted: Vec<State>,
+    wanted: Vec<TestState>,
     ended: bool,
 }
 
@@ -109,11 +109,11 @@ const MAX_PPA_LISTS: usize = 16;
 impl<R: BufRead> Excuses<R> {
     /// Reads a file, and the tests that are in one of these states. Other tests are most of the file, and are skipped
     /// quickly.
-    pub fn new(input: R, wanted: &[State]) -> Self {
-        Self::within(BOUNDS, input, wanted)
+    pub fn new(input: R, wanted: &[TestState]) -> Self {
+        Self::within(FILE_LIMITS, input, wanted)
     }
 
-    fn within(bounds: Bounds, input: R, wanted: &[State]) -> Self {
+    fn within(bounds: FileLimits, input: R, wanted: &[TestState]) -> Self {
         Self { items: Items::new(input, bounds), item: Item::default(), wanted: wanted.to_vec(), ended: false }
     }
 
@@ -145,23 +145,23 @@ impl<R: BufRead> Iterator for Excuses<R> {
 /// First bytes of xz's files.
 const XZ: &[u8] = b"\xfd7zXZ\0";
 /// Maximum memory for unpacking, in KiB. `xz -9` needs 64 MiB; a header can ask for 4 GiB.
-const XZ_MEMORY: u32 = 256 << 10;
+const MAX_XZ_KIB: u32 = 256 << 10;
 /// Maximum length of an unpacked file, in bytes. Ubuntu's largest files have about a tenth of it; a small file can
 /// expand to any length.
-const MAX_UNPACKED: u64 = 512 << 20;
+const MAX_UNPACKED_BYTES: u64 = 512 << 20;
 /// Size of the buffers, in bytes.
-const WINDOW: usize = 256 << 10;
+const BUFFER_BYTES: usize = 256 << 10;
 
 /// Returns the text of a file that may be compressed by xz, which is detected by its first bytes, not by its name.
 ///
 /// # Errors
 /// When its first bytes cannot be read.
 pub fn text<'r>(input: impl Read + Send + 'r) -> Result<Box<dyn BufRead + Send + 'r>, ExcusesError> {
-    text_up_to(MAX_UNPACKED, input)
+    text_up_to(MAX_UNPACKED_BYTES, input)
 }
 
 fn text_up_to<'r>(limit: u64, input: impl Read + Send + 'r) -> Result<Box<dyn BufRead + Send + 'r>, ExcusesError> {
-    let mut input = BufReader::with_capacity(WINDOW, input);
+    let mut input = BufReader::with_capacity(BUFFER_BYTES, input);
     let mut begin = Vec::new();
     input
         .by_ref()
@@ -171,21 +171,21 @@ fn text_up_to<'r>(limit: u64, input: impl Read + Send + 'r) -> Result<Box<dyn Bu
     let is_xz = begin == XZ;
     let whole = io::Cursor::new(begin).chain(input);
     if is_xz {
-        let inner = lzma_rust2::XzReader::new_mem_limit(whole, true, XZ_MEMORY);
-        let unpacked = Bounded { inner, limit, left: limit };
-        return Ok(Box::new(BufReader::with_capacity(WINDOW, unpacked)));
+        let inner = lzma_rust2::XzReader::new_mem_limit(whole, true, MAX_XZ_KIB);
+        let unpacked = BoundedReader { inner, limit, left: limit };
+        return Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, unpacked)));
     }
     Ok(Box::new(whole))
 }
 
 /// Reader that fails after a maximum number of bytes.
-struct Bounded<R> {
+struct BoundedReader<R> {
     inner: R,
     limit: u64,
     left: u64,
 }
 
-impl<R: Read> Read for Bounded<R> {
+impl<R: Read> Read for BoundedReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.inner.read(buffer)?;
         match self.left.checked_sub(length as u64) {

@@ -2,7 +2,7 @@
 
 use url::form_urlencoded;
 
-use super::{Excuse, Fault, State, Test};
+use super::{Excuse, LineError, Test, TestState};
 use crate::release::{Architecture, Context, QueueName, Release};
 use crate::request::line::Submission;
 use crate::request::{InvalidRequest, Parameters, Ppa, Request, SourcePackage, Text, Trigger};
@@ -13,18 +13,18 @@ const PAGE: &str = "request.cgi";
 
 /// Options for running tests again.
 #[derive(Debug, Clone)]
-pub struct Manner {
+pub struct RetryOptions {
     /// The release of the excuses.
     pub release: Release,
     /// The new versions that tests use.
-    pub proposed: Proposed,
+    pub proposed: ProposedPackages,
     /// Triggers in addition to those of the excuses.
     pub further: Vec<Trigger>,
 }
 
 /// Packages that tests take from the proposed pocket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proposed {
+pub enum ProposedPackages {
     /// The triggers.
     Triggers,
     /// Everything.
@@ -54,7 +54,7 @@ pub struct Retry {
     /// Number of days that the new version has been waiting.
     pub age: Option<f64>,
     /// proposed-migration's state of the test.
-    pub state: State,
+    pub state: TestState,
     /// Address of the log of its latest run.
     pub log: Option<String>,
     /// The line of the file with its verdict.
@@ -73,23 +73,23 @@ enum Page {
     Again(String),
 }
 
-impl Manner {
+impl RetryOptions {
     /// Returns the retry for this test of the excuse; `None` when the excuses do not have the version that would be its
     /// trigger.
     ///
     /// # Errors
     /// When the excuses have an invalid name, or this test is of another release.
-    pub fn retry(&self, excuse: &Excuse, test: &Test) -> Result<Option<Retry>, Fault> {
+    pub fn retry(&self, excuse: &Excuse, test: &Test) -> Result<Option<Retry>, LineError> {
         let fault = |message: String| {
             let message = format!("the test of {} for {}: {message}", test.package, excuse.source);
-            Fault { line: test.line, message }
+            LineError { line: test.line, message }
         };
         let invalid = |error: InvalidRequest| fault(error.to_string());
         let package: SourcePackage = test.package.parse().map_err(invalid)?;
         let architecture: Architecture = test.architecture.parse().map_err(|error| fault(format!("{error}")))?;
         let asked = match &test.retry {
-            Some(address) => Asked::parse(address).map_err(fault)?,
-            None => Asked::default(),
+            Some(address) => AddressParameters::parse(address).map_err(fault)?,
+            None => AddressParameters::default(),
         };
         for (what, asked, expected) in [
             ("release", &asked.release, self.release.as_str()),
@@ -104,7 +104,7 @@ impl Manner {
             None | Some("" | "-") => None,
             Some(version) => Some(format!("{package}/{version}").parse::<Trigger>()),
         };
-        let mut triggers = if self.proposed == Proposed::Nothing {
+        let mut triggers = if self.proposed == ProposedPackages::Nothing {
             trigger(&test.package, test.version.as_ref().filter(|version| *version != UNKNOWN)).into_iter().collect()
         } else if !asked.triggers.is_empty() {
             asked.triggers.iter().map(|text| text.parse()).collect()
@@ -122,8 +122,8 @@ impl Manner {
                 triggers.push(further.clone());
             }
         }
-        let all_proposed = asked.all_proposed || self.proposed == Proposed::All && !is_baseline;
-        let is_as_asked = self.proposed == Proposed::Triggers && self.further.is_empty();
+        let all_proposed = asked.all_proposed || self.proposed == ProposedPackages::All && !is_baseline;
+        let is_as_asked = self.proposed == ProposedPackages::Triggers && self.further.is_empty();
         let page = match (&test.retry, asked.page) {
             (Some(address), None) if is_as_asked => Page::Again(address.clone()),
             (_, page) => Page::Request(page.unwrap_or_else(|| format!("{SERVER}{PAGE}"))),
@@ -214,7 +214,7 @@ impl Retry {
 
 /// The parameters in an address of the excuses.
 #[derive(Default)]
-struct Asked {
+struct AddressParameters {
     page: Option<String>,
     release: Option<String>,
     architecture: Option<String>,
@@ -224,7 +224,7 @@ struct Asked {
     all_proposed: bool,
 }
 
-impl Asked {
+impl AddressParameters {
     fn parse(address: &str) -> Result<Self, String> {
         if is_again(address) {
             return Ok(Self::default());

@@ -1,7 +1,7 @@
 //! Selection of tests in excuses.
 
 use super::retry::UNKNOWN;
-use super::{Excuse, Excuses, ExcusesError, Fault, Manner, Retry, State, Test};
+use super::{Excuse, Excuses, ExcusesError, LineError, Retry, RetryOptions, Test, TestState};
 use crate::release::Architecture;
 use crate::request::{Ppa, SourcePackage};
 use std::io::BufRead;
@@ -10,7 +10,7 @@ use std::io::BufRead;
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
     /// The states of the tests.
-    pub states: Vec<State>,
+    pub states: Vec<TestState>,
     /// Minimum number of days that the new version has been waiting. An unknown age meets the condition.
     pub min_age: Option<f64>,
     /// Maximum number of days that the new version has been waiting.
@@ -29,16 +29,16 @@ pub struct Selection {
 
 /// Selected retries.
 #[derive(Debug, Default)]
-pub struct Selected {
+pub struct SelectedRetries {
     /// The retries in the order of the excuses, without duplicates.
     pub retries: Vec<Retry>,
     /// Number of tests that are left out because the excuses do not have the version that would be their trigger.
     pub without_trigger: usize,
     /// Other tests that are left out, because they cannot be parsed, or no server would accept them.
-    pub odd: Vec<Fault>,
+    pub odd: Vec<LineError>,
 }
 
-impl Selected {
+impl SelectedRetries {
     /// Gives tests without an address the PPAs of the others: proposed-migration runs all tests with the same ones. If
     /// addresses differ, such a test is left out, because without its PPAs it would be another test.
     fn complete_ppas(&mut self, known: &[Vec<String>]) {
@@ -47,7 +47,7 @@ impl Selected {
                 let (kept, unclear) =
                     std::mem::take(&mut self.retries).into_iter().partition(|retry| retry.has_address);
                 self.retries = kept;
-                self.odd.extend(unclear.into_iter().map(|retry: Retry| Fault {
+                self.odd.extend(unclear.into_iter().map(|retry: Retry| LineError {
                     line: retry.line,
                     message: format!(
                         "the test of {} has no address, and those of others differ in their PPAs",
@@ -70,8 +70,8 @@ impl Selection {
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn read(&self, input: impl BufRead, manner: &Manner) -> Result<Selected, ExcusesError> {
-        let mut selected = Selected::default();
+    pub fn read(&self, input: impl BufRead, manner: &RetryOptions) -> Result<SelectedRetries, ExcusesError> {
+        let mut selected = SelectedRetries::default();
         let mut seen = std::collections::HashSet::new();
         let mut excuses = Excuses::new(input, &self.states);
         for excuse in excuses.by_ref() {

@@ -77,27 +77,27 @@ fn with_one_list_of_ppas() -> String {
     EXCUSES.replace("&ppa=o%2Fn", "")
 }
 
-fn manner() -> Manner {
-    Manner { release: "noble".parse().unwrap(), proposed: Proposed::Triggers, further: Vec::new() }
+fn manner() -> RetryOptions {
+    RetryOptions { release: "noble".parse().unwrap(), proposed: ProposedPackages::Triggers, further: Vec::new() }
 }
 
 fn regressions() -> Selection {
-    Selection { states: vec![State::Regression], ..Selection::default() }
+    Selection { states: vec![TestState::Regression], ..Selection::default() }
 }
 
-fn urls(selection: &Selection, manner: &Manner) -> Vec<String> {
+fn urls(selection: &Selection, manner: &RetryOptions) -> Vec<String> {
     let selected = selection.read(EXCUSES.as_bytes(), manner).unwrap();
     selected.retries.iter().map(Retry::url).collect()
 }
 
 fn fault(text: &str) -> String {
-    let read: Result<Vec<_>, _> = Excuses::new(text.as_bytes(), &[State::Regression]).collect();
+    let read: Result<Vec<_>, _> = Excuses::new(text.as_bytes(), &[TestState::Regression]).collect();
     read.unwrap_err().to_string()
 }
 
 #[test]
 fn what_is_needed_is_read_and_the_rest_passed_over() {
-    let wanted = [State::Regression, State::Running];
+    let wanted = [TestState::Regression, TestState::Running];
     let all: Vec<Excuse> = Excuses::new(EXCUSES.as_bytes(), &wanted).collect::<Result<_, _>>().unwrap();
     let [glibc, bash, old] = all.as_slice() else { panic!("{all:#?}") };
     assert_eq!((glibc.line, glibc.source.as_str(), glibc.age), (3, "glibc", Some(3.25)));
@@ -130,7 +130,7 @@ fn lists_may_be_indented_and_compressed() {
         indented.push_str(&format!("{}{line}\n", if within { "    " } else { "" }));
     }
     let read = |text: &[u8]| -> Vec<Excuse> {
-        Excuses::new(super::text(text).unwrap(), &[State::Regression]).collect::<Result<_, _>>().unwrap()
+        Excuses::new(super::text(text).unwrap(), &[TestState::Regression]).collect::<Result<_, _>>().unwrap()
     };
     assert_eq!(read(indented.as_bytes()), read(EXCUSES.as_bytes()));
     // xz -c of a file with one excuse and nothing else.
@@ -151,9 +151,10 @@ fn addresses_are_those_that_others_print() {
     let group = group(regressions().read(EXCUSES.as_bytes(), &manner()).unwrap().retries);
     let grouped: Vec<String> = group.iter().map(Retry::url).collect();
     assert_eq!(grouped, [&format!("{glibc}&trigger=bash%2F5.10"), linux]);
-    let further = Manner { further: vec!["dpkg/1.22".parse().unwrap()], proposed: Proposed::All, ..manner() };
+    let further =
+        RetryOptions { further: vec!["dpkg/1.22".parse().unwrap()], proposed: ProposedPackages::All, ..manner() };
     assert_eq!(urls(&regressions(), &further)[0], format!("{glibc}&trigger=dpkg%2F1.22&all-proposed=1"));
-    let running = Selection { states: vec![State::Running], ..Selection::default() };
+    let running = Selection { states: vec![TestState::Running], ..Selection::default() };
     let selected = running.read(with_one_list_of_ppas().as_bytes(), &manner()).unwrap();
     assert_eq!(selected.retries[0].url(), glibc.replace("gzip", "zlib"));
 }
@@ -179,14 +180,14 @@ fn each_condition_leaves_out_what_it_should() {
     check(|selection| selection.packages = vec!["linux".parse().unwrap()], &["linux<glibc"]);
     check(|selection| selection.architectures = vec!["armhf".parse().unwrap()], &[]);
     check(|selection| selection.only_unknown = true, &["linux<glibc"]);
-    check(|selection| selection.states = vec![State::Pass], &["gzip<glibc"]);
+    check(|selection| selection.states = vec![TestState::Pass], &["gzip<glibc"]);
 }
 
 #[test]
 fn without_a_version_there_is_no_trigger() {
     let selected = regressions().read(EXCUSES.as_bytes(), &manner()).unwrap();
     assert_eq!(selected.without_trigger, 1, "the removal of old");
-    let nothing = Manner { proposed: Proposed::Nothing, ..manner() };
+    let nothing = RetryOptions { proposed: ProposedPackages::Nothing, ..manner() };
     let selected = regressions().read(EXCUSES.as_bytes(), &nothing).unwrap();
     let triggers: Vec<String> = selected.retries.iter().map(|retry| retry.triggers[0].to_string()).collect();
     assert_eq!((triggers, selected.without_trigger), (vec!["gzip/1.12-1".to_owned()], 2), "asked for once");
@@ -202,10 +203,10 @@ fn a_request_goes_where_its_packages_come_from() {
 #[test]
 fn excuses_of_another_release_are_refused() {
     let other: Release = "jammy".parse().unwrap();
-    let selected = regressions().read(EXCUSES.as_bytes(), &Manner { release: other, ..manner() }).unwrap();
+    let selected = regressions().read(EXCUSES.as_bytes(), &RetryOptions { release: other, ..manner() }).unwrap();
     assert!(selected.retries.is_empty());
     let message = "the test of gzip for glibc: its address asks for the release noble, not for jammy".to_owned();
-    assert_eq!(selected.odd[0], Fault { line: 20, message });
+    assert_eq!(selected.odd[0], LineError { line: 20, message });
 }
 
 #[test]
@@ -272,8 +273,9 @@ fn a_baseline_stays_alone() {
         )
     };
     let text = excuses_with(&[&address("migration-reference%2F0"), &address("glibc%2F2.40-1")]);
-    let selection = Selection { states: vec![State::RunningReference], ..Selection::default() };
-    let manner = Manner { further: vec!["dpkg/1.22".parse().unwrap()], proposed: Proposed::All, ..manner() };
+    let selection = Selection { states: vec![TestState::RunningReference], ..Selection::default() };
+    let manner =
+        RetryOptions { further: vec!["dpkg/1.22".parse().unwrap()], proposed: ProposedPackages::All, ..manner() };
     let selected = selection.read(text.as_bytes(), &manner).unwrap();
     assert!(selected.odd.is_empty(), "{:?}", selected.odd);
     let grouped = group(selected.retries);
@@ -292,10 +294,10 @@ fn a_test_without_an_address_has_the_ppas_of_the_others() {
             "[REGRESSION, null, null, null, 'request.cgi?release=noble&arch=amd64&package=gzip&trigger=glibc%2F2.40-1{ppa}']"
         )
     };
-    let running = Selection { states: vec![State::Running], ..Selection::default() };
+    let running = Selection { states: vec![TestState::Running], ..Selection::default() };
     let without = "[RUNNING, 'https://ci/running', null, null, null]";
     let read = |verdicts: &[&str]| running.read(excuses_with(verdicts).as_bytes(), &manner()).unwrap();
-    let ppas = |selected: &Selected| selected.retries.iter().map(|retry| retry.ppas.len()).collect::<Vec<_>>();
+    let ppas = |selected: &SelectedRetries| selected.retries.iter().map(|retry| retry.ppas.len()).collect::<Vec<_>>();
     // One verdict in braces, and one that is skipped as unwanted.
     assert_eq!(ppas(&read(&[without, &address("&ppa=o%2Fn&ppa=o%2Fm")])), [2]);
     let list = format!(
@@ -313,11 +315,11 @@ fn a_test_without_an_address_has_the_ppas_of_the_others() {
 fn debians_addresses_mean_the_new_version() {
     let address = "https://ci.debian.net/api/v1/retry/65535";
     let text = excuses_with(&[&format!("[REGRESSION, null, null, null, '{address}']")]);
-    let read = |manner: &Manner| regressions().read(text.as_bytes(), manner).unwrap().retries.remove(0);
+    let read = |manner: &RetryOptions| regressions().read(text.as_bytes(), manner).unwrap().retries.remove(0);
     let retry = read(&manner());
     assert_eq!((retry.triggers[0].to_string(), retry.url()), ("glibc/2.40-1".to_owned(), address.to_owned()));
     assert_eq!(retry.submission(None).unwrap().queue.to_string(), "debci-noble-amd64");
-    let all = read(&Manner { proposed: Proposed::All, ..manner() });
+    let all = read(&RetryOptions { proposed: ProposedPackages::All, ..manner() });
     assert!(all.url().ends_with("trigger=glibc%2F2.40-1&all-proposed=1"), "that address cannot say so: {}", all.url());
 }
 
@@ -334,13 +336,14 @@ fn an_xz_bomb_ends_in_an_error() {
 fn many_small_items_end_in_an_error() {
     let item = "- source: gzip\n  item-name: gzip\n";
     let text = format!("sources:\n{}", item.repeat(10));
-    let most = Bounds { items: 10, lines: 21, kept: 10 * item.len() };
-    let read = |bounds| Excuses::within(bounds, text.as_bytes(), &[State::Regression]).collect::<Result<Vec<_>, _>>();
+    let most = FileLimits { items: 10, lines: 21, kept: 10 * item.len() };
+    let read =
+        |bounds| Excuses::within(bounds, text.as_bytes(), &[TestState::Regression]).collect::<Result<Vec<_>, _>>();
     assert_eq!(read(most).unwrap().len(), 10);
     for (bounds, expected) in [
-        (Bounds { items: 9, ..most }, "line 20: more than 9 items are too many for excuses"),
-        (Bounds { lines: 20, ..most }, "line 21: more than 20 lines are too many for excuses"),
-        (Bounds { kept: 319, ..most }, "line 21: more than 319 bytes that tell of tests are too many for excuses"),
+        (FileLimits { items: 9, ..most }, "line 20: more than 9 items are too many for excuses"),
+        (FileLimits { lines: 20, ..most }, "line 21: more than 20 lines are too many for excuses"),
+        (FileLimits { kept: 319, ..most }, "line 21: more than 319 bytes that tell of tests are too many for excuses"),
     ] {
         assert_eq!(read(bounds).unwrap_err().to_string(), expected);
     }
@@ -349,7 +352,7 @@ fn many_small_items_end_in_an_error() {
 proptest! {
     #[test]
     fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = Excuses::new(bytes.as_slice(), &[State::Regression]).collect::<Vec<_>>();
+        let _ = Excuses::new(bytes.as_slice(), &[TestState::Regression]).collect::<Vec<_>>();
     }
 
     #[test]
@@ -357,8 +360,8 @@ proptest! {
         let (before, after) = EXCUSES.split_at(at);
         let damaged = format!("{before}{text}{}", after.get(cut..).unwrap_or_default());
         let lines = damaged.lines().count() + 1;
-        for excuse in Excuses::new(damaged.as_bytes(), &[State::Regression, State::Pass]) {
-            if let Err(ExcusesError::Malformed(Fault { line, .. }) | ExcusesError::OddItem(Fault { line, .. })) = &excuse {
+        for excuse in Excuses::new(damaged.as_bytes(), &[TestState::Regression, TestState::Pass]) {
+            if let Err(ExcusesError::Malformed(LineError { line, .. }) | ExcusesError::OddItem(LineError { line, .. })) = &excuse {
                 prop_assert!((1..=lines).contains(line), "line {line} of {lines}");
             }
         }

@@ -8,7 +8,7 @@ use reqwest::{Client, Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
-use super::error::{Answer, ForgeError};
+use super::error::{ForgeError, ResponseHead};
 use crate::http::{AnswerTimeout, Timeouts, client_builder};
 use crate::retry::{ClassifyFailure, RetryPolicy, SHORT, Transient, retry};
 use crate::server_url::ServerUrl;
@@ -43,12 +43,12 @@ impl ClassifyFailure for Failure {
         let after = self.error.after();
         // A forge that asks for a long pause is not asked before it is over: GitHub counts that against the client.
         let is_soon = after.is_none_or(|after| after <= SHORT.max_delay);
-        (self.error.is_passing() && is_soon).then_some(Transient { is_connecting: self.is_connecting, after })
+        (self.error.is_transient() && is_soon).then_some(Transient { is_connecting: self.is_connecting, after })
     }
 }
 
-/// Makes attempts at a request until one succeeds or fails for good. Requests that would do something else a second time
-/// are made once. `what` names the request's subject in the log.
+/// Makes attempts at a request until one succeeds or fails for good. Requests that would do something else a second
+/// time are made once. `what` names the request's subject in the log.
 pub(super) async fn repeated<T, F: Future<Output = Result<T, Failure>>>(
     method: &Method,
     what: &str,
@@ -71,7 +71,7 @@ impl Api {
         token: Option<(HeaderName, SecretString)>,
     ) -> Result<Self, ForgeError> {
         if let Some((name, token)) = token {
-            let mut value = HeaderValue::from_str(token.expose_secret()).map_err(|_| ForgeError::NoToken)?;
+            let mut value = HeaderValue::from_str(token.expose_secret()).map_err(|_| ForgeError::MalformedToken)?;
             value.set_sensitive(true);
             headers.insert(name, value);
         }
@@ -127,7 +127,7 @@ impl Api {
         if status.is_success() {
             return Ok((headers, text));
         }
-        Err(Answer::read(status, &headers).error(&self.address(), what, &text).into())
+        Err(ResponseHead::read(status, &headers).error(&self.address(), what, &text).into())
     }
 }
 

@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::error::ForgeError;
 use super::github::GitHub;
 use super::gitlab::GitLab;
-use super::remote::{Delivered, PresentHook, ShownStatus, TokenFacts};
+use super::remote::{RemoteDelivery, RemoteHook, RemoteStatus, TokenFacts};
 use super::status::Status;
 use super::{Commit, Forge, Project, PullRequest};
 use crate::server_url::ServerUrl;
@@ -32,14 +32,14 @@ impl Client {
     /// Creates a client. Must be called within the runtime.
     ///
     /// # Errors
-    /// [`ForgeError::Insecure`], [`ForgeError::NoToken`], or when the TLS library cannot be used.
+    /// [`ForgeError::Insecure`], [`ForgeError::MalformedToken`], or when the TLS library cannot be used.
     pub fn new(forge: Forge, api: &ServerUrl, token: Option<SecretString>) -> Result<Self, ForgeError> {
         if token.is_some() && !api.is_private() {
             return Err(ForgeError::Insecure(api.to_string()));
         }
         // The token becomes part of a header.
         if token.as_ref().is_some_and(|token| !token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic())) {
-            return Err(ForgeError::NoToken);
+            return Err(ForgeError::MalformedToken);
         }
         match forge {
             Forge::GitHub => GitHub::new(api, token).map(Self::GitHub),
@@ -51,7 +51,7 @@ impl Client {
     ///
     /// # Errors
     /// When the request fails.
-    pub async fn hooks(&self, project: &Project) -> Result<Vec<PresentHook>, ForgeError> {
+    pub async fn hooks(&self, project: &Project) -> Result<Vec<RemoteHook>, ForgeError> {
         each!(self, client => client.hooks(project).await)
     }
 
@@ -64,7 +64,7 @@ impl Client {
         project: &Project,
         url: &str,
         secret: &SecretString,
-    ) -> Result<PresentHook, ForgeError> {
+    ) -> Result<RemoteHook, ForgeError> {
         each!(self, client => client.create_hook(project, url, secret).await)
     }
 
@@ -102,7 +102,7 @@ impl Client {
     ///
     /// # Errors
     /// When the request fails.
-    pub async fn last_delivery(&self, project: &Project, id: u64) -> Result<Option<Delivered>, ForgeError> {
+    pub async fn last_delivery(&self, project: &Project, id: u64) -> Result<Option<RemoteDelivery>, ForgeError> {
         each!(self, client => client.last_delivery(project, id).await)
     }
 
@@ -126,7 +126,7 @@ impl Client {
     ///
     /// # Errors
     /// When the request fails.
-    pub async fn statuses(&self, project: &Project, commit: &Commit) -> Result<Vec<ShownStatus>, ForgeError> {
+    pub async fn statuses(&self, project: &Project, commit: &Commit) -> Result<Vec<RemoteStatus>, ForgeError> {
         each!(self, client => client.statuses(project, commit).await)
     }
 

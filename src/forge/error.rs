@@ -20,7 +20,7 @@ pub enum ForgeError {
     },
     /// The forge has a fault, which a retry may outlast.
     #[error("{address} answered {status}: {message}")]
-    Unwell {
+    ServerError {
         /// Address of its API.
         address: String,
         /// HTTP status.
@@ -32,7 +32,7 @@ pub enum ForgeError {
     },
     /// Too many requests were sent.
     #[error("{address} accepts no more requests for {} seconds", after.as_secs())]
-    Limited {
+    RateLimited {
         /// Address of its API.
         address: String,
         /// Time until the next attempt.
@@ -69,7 +69,7 @@ pub enum ForgeError {
     Insecure(String),
     /// The token contains characters that no token has.
     #[error("not a token: it contains characters that no token contains")]
-    NoToken,
+    MalformedToken,
     /// The forge understood the request and refused it.
     #[error("{address} refused ({status}): {message}")]
     Refused {
@@ -94,15 +94,15 @@ pub enum ForgeError {
 
 impl ForgeError {
     /// Whether a retry may succeed.
-    pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Unwell { .. } | Self::Limited { .. })
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::ServerError { .. } | Self::RateLimited { .. })
     }
 
     /// Returns the time until the next attempt, if the forge names one.
     pub fn after(&self) -> Option<Duration> {
         match self {
-            Self::Limited { after, .. } => Some(*after),
-            Self::Unwell { after, .. } => *after,
+            Self::RateLimited { after, .. } => Some(*after),
+            Self::ServerError { after, .. } => *after,
             _ => None,
         }
     }
@@ -110,7 +110,7 @@ impl ForgeError {
 
 /// Status and rate limits of an answer.
 #[derive(Debug, Default)]
-pub(super) struct Answer {
+pub(super) struct ResponseHead {
     pub(super) status: u16,
     pub(super) retry_after: Option<u64>,
     /// Remaining requests, and when the limit is reset, in seconds since 1970.
@@ -119,12 +119,12 @@ pub(super) struct Answer {
 }
 
 /// Maximum pause that a forge can demand, in seconds: GitHub's limits are reset each hour.
-const LONGEST: u64 = 3700;
+const MAX_PAUSE: u64 = 3700;
 
 /// Maximum length of a forge's message, in characters.
-const MESSAGE: usize = 300;
+const MAX_MESSAGE_LENGTH: usize = 300;
 
-impl Answer {
+impl ResponseHead {
     /// Reads status and headers. GitHub's headers about limits begin with `x-`, GitLab's do not.
     pub(super) fn read(status: StatusCode, headers: &HeaderMap) -> Self {
         let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
@@ -141,26 +141,26 @@ impl Answer {
     pub(super) fn error(&self, address: &str, what: &str, body: &str) -> ForgeError {
         let (address, status) = (address.to_owned(), self.status);
         let message = message(body);
-        let after = self.retry_after.map(|seconds| Duration::from_secs(seconds.min(LONGEST)));
+        let after = self.retry_after.map(|seconds| Duration::from_secs(seconds.min(MAX_PAUSE)));
         let is_used_up = self.remaining == Some(0) && matches!(status, 403 | 429);
         let until_reset = || {
             let now = jiff::Timestamp::now().as_second();
             let seconds = self.reset.and_then(|reset| u64::try_from(reset - now).ok()).unwrap_or(60);
-            Duration::from_secs(seconds.clamp(1, LONGEST))
+            Duration::from_secs(seconds.clamp(1, MAX_PAUSE))
         };
         match status {
             301 | 302 | 307 | 308 => ForgeError::Moved { address, what: what.to_owned() },
             403 | 429 if after.is_some() || is_used_up || status == 429 => {
-                ForgeError::Limited { address, after: after.unwrap_or_else(until_reset) }
+                ForgeError::RateLimited { address, after: after.unwrap_or_else(until_reset) }
             }
             // GitHub's secondary limit: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
             403 if message.to_ascii_lowercase().contains("rate limit") => {
-                ForgeError::Limited { address, after: Duration::from_secs(60) }
+                ForgeError::RateLimited { address, after: Duration::from_secs(60) }
             }
             401 | 403 => ForgeError::NotAllowed { address, status, message },
             404 | 410 => ForgeError::NotFound { address, what: what.to_owned() },
             _ if StatusCode::from_u16(status).is_ok_and(http::is_transient) => {
-                ForgeError::Unwell { address, status, message, after }
+                ForgeError::ServerError { address, status, message, after }
             }
             _ => ForgeError::Refused { address, status, message },
         }
@@ -176,38 +176,38 @@ fn message(body: &str) -> String {
         parts.push(error.get("message").map_or_else(|| text(error), text));
     }
     let whole = parts.join(": ").replace(char::is_control, " ");
-    if whole.is_empty() { "no reason given".to_owned() } else { whole.chars().take(MESSAGE).collect() }
+    if whole.is_empty() { "no reason given".to_owned() } else { whole.chars().take(MAX_MESSAGE_LENGTH).collect() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn error(answer: Answer, body: &str) -> ForgeError {
+    fn error(answer: ResponseHead, body: &str) -> ForgeError {
         answer.error("https://api", "a hook", body)
     }
 
     #[test]
     fn limits_are_told_from_missing_rights() {
-        let used_up = Answer { status: 403, remaining: Some(0), reset: Some(0), ..Answer::default() };
-        assert!(matches!(error(used_up, "{}"), ForgeError::Limited { .. }));
-        let secondary = Answer { status: 403, retry_after: Some(7), ..Answer::default() };
+        let used_up = ResponseHead { status: 403, remaining: Some(0), reset: Some(0), ..ResponseHead::default() };
+        assert!(matches!(error(used_up, "{}"), ForgeError::RateLimited { .. }));
+        let secondary = ResponseHead { status: 403, retry_after: Some(7), ..ResponseHead::default() };
         assert_eq!(error(secondary, "{}").after(), Some(Duration::from_secs(7)));
-        let plain = Answer { status: 403, remaining: Some(5000), ..Answer::default() };
+        let plain = ResponseHead { status: 403, remaining: Some(5000), ..ResponseHead::default() };
         assert!(matches!(error(plain, "{}"), ForgeError::NotAllowed { .. }));
-        let said = Answer { status: 403, ..Answer::default() };
-        assert!(error(said, r#"{"message": "You have exceeded a secondary rate limit"}"#).is_passing());
+        let said = ResponseHead { status: 403, ..ResponseHead::default() };
+        assert!(error(said, r#"{"message": "You have exceeded a secondary rate limit"}"#).is_transient());
     }
 
     #[test]
     fn the_reasons_are_passed_on() {
-        let refused = Answer { status: 422, ..Answer::default() };
+        let refused = ResponseHead { status: 422, ..ResponseHead::default() };
         let body = r#"{"message": "Validation Failed", "errors": [{"message": "Hook already exists"}, "x"]}"#;
         assert_eq!(
             error(refused, body).to_string(),
             "https://api refused (422): Validation Failed: Hook already exists: x"
         );
-        let unwell = Answer { status: 502, ..Answer::default() };
+        let unwell = ResponseHead { status: 502, ..ResponseHead::default() };
         assert_eq!(error(unwell, "<html>").to_string(), "https://api answered 502: no reason given");
     }
 }

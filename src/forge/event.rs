@@ -129,8 +129,8 @@ impl TryFrom<GitHubPull> for PullRequest {
 
     fn try_from(pull: GitHubPull) -> Result<Self, InvalidForgeName> {
         let commit: Commit = pull.head.sha.parse()?;
-        let (open, updated) = (pull.state == "open", pull.updated());
-        Ok(Self { number: pull.number, commit, open, updated, clone_url: pull.base.repo.clone_url })
+        let (is_open, updated) = (pull.state == "open", pull.updated());
+        Ok(Self { number: pull.number, commit, is_open, updated, clone_url: pull.base.repo.clone_url })
     }
 }
 
@@ -224,7 +224,7 @@ fn gitlab(name: &str, payload: &[u8]) -> Result<Event, InvalidEvent> {
         commit => commit["id"].as_str().ok_or_else(|| InvalidEvent::new("its last commit has no `id`"))?.parse()?,
     };
     let clone_url = project["git_http_url"].as_str().unwrap_or_default().to_owned();
-    Ok(Event::Test(PullRequest { number, commit, open: true, updated, clone_url }))
+    Ok(Event::Test(PullRequest { number, commit, is_open: true, updated, clone_url }))
 }
 
 #[cfg(test)]

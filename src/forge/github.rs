@@ -12,19 +12,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::api::{Failure, repeated};
-use super::error::{Answer, ForgeError};
+use super::error::{ForgeError, ResponseHead};
 use super::event::GitHubPull;
-use super::remote::{Delivered, PresentHook, ShownStatus, TokenFacts, newest};
+use super::remote::{RemoteDelivery, RemoteHook, RemoteStatus, TokenFacts, newest};
 use super::status::{State, Status};
 use super::{Commit, Project, PullRequest};
 use crate::server_url::ServerUrl;
 
 /// Timeout for connecting, and for each read and write. A whole request may take twice as long.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 /// Maximum number of entries per page that GitHub allows.
-const PAGE: usize = 100;
+const PAGE_SIZE: usize = 100;
 /// Maximum number of pages that are read. No project has more hooks, and older pull requests are not needed.
-const PAGES: usize = 20;
+const MAX_PAGES: usize = 20;
 /// The accepted media types: the API's own, and plain JSON for servers that only know that.
 const JSON: &str = "application/vnd.github+json, application/json;q=0.9";
 /// The events of a hook. Pushes request no tests, but are part of the agreement with the projects.
@@ -75,14 +75,14 @@ struct CommitStatus {
     target_url: Option<String>,
 }
 
-impl From<Hook> for PresentHook {
+impl From<Hook> for RemoteHook {
     fn from(hook: Hook) -> Self {
         Self {
             id: hook.id,
             url: hook.config.url,
-            active: hook.active,
-            tells_of_pulls: hook.events.iter().any(|event| event == "pull_request" || event == "*"),
-            checks_certificate: !matches!(&hook.config.insecure_ssl, Value::String(text) if text == "1")
+            is_active: hook.active,
+            sends_pulls: hook.events.iter().any(|event| event == "pull_request" || event == "*"),
+            verifies_certificate: !matches!(&hook.config.insecure_ssl, Value::String(text) if text == "1")
                 && hook.config.insecure_ssl != json!(1),
         }
     }
@@ -99,9 +99,9 @@ impl GitHub {
         let mut builder = Octocrab::builder()
             .base_uri(address.as_str())
             .map_err(unusable)?
-            .set_connect_timeout(Some(PATIENCE))
-            .set_read_timeout(Some(PATIENCE))
-            .set_write_timeout(Some(PATIENCE))
+            .set_connect_timeout(Some(TIMEOUT))
+            .set_read_timeout(Some(TIMEOUT))
+            .set_write_timeout(Some(TIMEOUT))
             .add_header(ACCEPT, JSON.to_owned())
             .add_header(HeaderName::from_static("x-github-api-version"), "2022-11-28".to_owned());
         if let Some(token) = token {
@@ -110,9 +110,9 @@ impl GitHub {
         Ok(Self { client: builder.build().map_err(unusable)?, address })
     }
 
-    pub(super) async fn hooks(&self, project: &Project) -> Result<Vec<PresentHook>, ForgeError> {
+    pub(super) async fn hooks(&self, project: &Project) -> Result<Vec<RemoteHook>, ForgeError> {
         let hooks: Vec<Hook> = self.pages(&format!("/repos/{project}/hooks?"), |_| true).await?;
-        Ok(hooks.into_iter().map(PresentHook::from).collect())
+        Ok(hooks.into_iter().map(RemoteHook::from).collect())
     }
 
     pub(super) async fn create_hook(
@@ -120,9 +120,9 @@ impl GitHub {
         project: &Project,
         url: &str,
         secret: &SecretString,
-    ) -> Result<PresentHook, ForgeError> {
+    ) -> Result<RemoteHook, ForgeError> {
         let body = json!({"name": "web", "active": true, "events": EVENTS, "config": config(url, secret)});
-        let hook: Hook = self.ask(Method::POST, &format!("/repos/{project}/hooks"), Some(&body)).await?;
+        let hook: Hook = self.request_json(Method::POST, &format!("/repos/{project}/hooks"), Some(&body)).await?;
         Ok(hook.into())
     }
 
@@ -134,24 +134,25 @@ impl GitHub {
         secret: &SecretString,
     ) -> Result<(), ForgeError> {
         let body = json!({"active": true, "events": EVENTS, "config": config(url, secret)});
-        self.tell(Method::PATCH, &format!("/repos/{project}/hooks/{id}"), Some(&body)).await
+        self.request_empty(Method::PATCH, &format!("/repos/{project}/hooks/{id}"), Some(&body)).await
     }
 
     pub(super) async fn remove_hook(&self, project: &Project, id: u64) -> Result<(), ForgeError> {
-        self.tell(Method::DELETE, &format!("/repos/{project}/hooks/{id}"), None::<&()>).await
+        self.request_empty(Method::DELETE, &format!("/repos/{project}/hooks/{id}"), None::<&()>).await
     }
 
     pub(super) async fn ping(&self, project: &Project, id: u64) -> Result<(), ForgeError> {
-        self.tell(Method::POST, &format!("/repos/{project}/hooks/{id}/pings"), None::<&()>).await
+        self.request_empty(Method::POST, &format!("/repos/{project}/hooks/{id}/pings"), None::<&()>).await
     }
 
-    pub(super) async fn last_delivery(&self, project: &Project, id: u64) -> Result<Option<Delivered>, ForgeError> {
+    pub(super) async fn last_delivery(&self, project: &Project, id: u64) -> Result<Option<RemoteDelivery>, ForgeError> {
         let path = format!("/repos/{project}/hooks/{id}/deliveries");
-        let deliveries: Vec<Delivery> = self.ask(Method::GET, &format!("{path}?per_page=1"), None::<&()>).await?;
+        let deliveries: Vec<Delivery> =
+            self.request_json(Method::GET, &format!("{path}?per_page=1"), None::<&()>).await?;
         let Some(last) = deliveries.into_iter().next() else { return Ok(None) };
         // The list contains no answers.
-        let whole: Delivery = self.ask(Method::GET, &format!("{path}/{}", last.id), None::<&()>).await?;
-        Ok(Some(Delivered {
+        let whole: Delivery = self.request_json(Method::GET, &format!("{path}/{}", last.id), None::<&()>).await?;
+        Ok(Some(RemoteDelivery {
             id: whole.id,
             event: whole.event,
             at: whole.delivered_at.and_then(|time| time.parse().ok()),
@@ -162,7 +163,7 @@ impl GitHub {
 
     pub(super) async fn pull(&self, project: &Project, number: u64) -> Result<PullRequest, ForgeError> {
         let path = format!("/repos/{project}/pulls/{number}");
-        let pull: GitHubPull = self.ask(Method::GET, &path, None::<&()>).await?;
+        let pull: GitHubPull = self.request_json(Method::GET, &path, None::<&()>).await?;
         pull.try_into().map_err(|error| self.unexpected(&path, &error))
     }
 
@@ -178,11 +179,11 @@ impl GitHub {
         pulls.collect::<Result<_, _>>().map_err(|error| self.unexpected(&path, &error))
     }
 
-    pub(super) async fn statuses(&self, project: &Project, commit: &Commit) -> Result<Vec<ShownStatus>, ForgeError> {
+    pub(super) async fn statuses(&self, project: &Project, commit: &Commit) -> Result<Vec<RemoteStatus>, ForgeError> {
         let all: Vec<CommitStatus> =
             self.pages(&format!("/repos/{project}/commits/{commit}/statuses?"), |_| true).await?;
         let shown = all.into_iter().filter_map(|status| {
-            Some(ShownStatus {
+            Some(RemoteStatus {
                 state: State::read(&status.state)?,
                 context: status.context,
                 description: status.description.unwrap_or_default(),
@@ -204,7 +205,7 @@ impl GitHub {
         if let Some(link) = &status.link {
             body["target_url"] = json!(link);
         }
-        self.tell(Method::POST, &format!("/repos/{project}/statuses/{commit}"), Some(&body)).await
+        self.request_empty(Method::POST, &format!("/repos/{project}/statuses/{commit}"), Some(&body)).await
     }
 
     pub(super) async fn token(&self) -> Result<TokenFacts, ForgeError> {
@@ -225,10 +226,10 @@ impl GitHub {
     /// further parameters can be added.
     async fn pages<T: DeserializeOwned>(&self, path: &str, goes_on: impl Fn(&T) -> bool) -> Result<Vec<T>, ForgeError> {
         let mut all: Vec<T> = Vec::new();
-        for page in 1..=PAGES {
-            let path = format!("{path}per_page={PAGE}&page={page}");
-            let some: Vec<T> = self.ask(Method::GET, &path, None::<&()>).await?;
-            let is_last = some.len() < PAGE;
+        for page in 1..=MAX_PAGES {
+            let path = format!("{path}per_page={PAGE_SIZE}&page={page}");
+            let some: Vec<T> = self.request_json(Method::GET, &path, None::<&()>).await?;
+            let is_last = some.len() < PAGE_SIZE;
             all.extend(some);
             if is_last || !all.last().is_some_and(&goes_on) {
                 break;
@@ -237,7 +238,7 @@ impl GitHub {
         Ok(all)
     }
 
-    async fn ask<T: DeserializeOwned>(
+    async fn request_json<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
@@ -247,7 +248,7 @@ impl GitHub {
         serde_json::from_str(&text).map_err(|error| self.unexpected(path, &error))
     }
 
-    async fn tell(
+    async fn request_empty(
         &self,
         method: Method,
         path: &str,
@@ -258,8 +259,8 @@ impl GitHub {
 
     /// Sends a request, and returns the headers and the text of a successful answer.
     ///
-    /// octocrab's typed calls are not used: a new hook would have fields that GitHub's description of the API refuses, and
-    /// the scopes of a token are in a header, which its answers leave out.
+    /// octocrab's typed calls are not used: a new hook would have fields that GitHub's description of the API refuses,
+    /// and the scopes of a token are in a header, which its answers leave out.
     async fn send(
         &self,
         method: Method,
@@ -269,8 +270,9 @@ impl GitHub {
         repeated(&method, what(path), || self.attempt(&method, path, body)).await
     }
 
-    /// Sends a request once. Of octocrab only the transport is used, not its typed calls: the types of this module require
-    /// only the fields that are needed, so that an answer of another version or server without the others is accepted.
+    /// Sends a request once. Of octocrab only the transport is used, not its typed calls: the types of this module
+    /// require only the fields that are needed, so that an answer of another version or server without the others is
+    /// accepted.
     async fn attempt(
         &self,
         method: &Method,
@@ -292,13 +294,13 @@ impl GitHub {
         };
         let late = || ForgeError::Unreachable {
             address: self.address.clone(),
-            reason: format!("it has not answered for {} seconds", 2 * PATIENCE.as_secs()),
+            reason: format!("it has not answered for {} seconds", 2 * TIMEOUT.as_secs()),
         };
-        let (status, headers, text) = tokio::time::timeout(2 * PATIENCE, exchange).await.map_err(|_| late())??;
+        let (status, headers, text) = tokio::time::timeout(2 * TIMEOUT, exchange).await.map_err(|_| late())??;
         if status.is_success() {
             return Ok((headers, text));
         }
-        Err(Answer::read(status, &headers).error(&self.address, what(path), &text).into())
+        Err(ResponseHead::read(status, &headers).error(&self.address, what(path), &text).into())
     }
 
     fn unexpected(&self, path: &str, error: &dyn std::fmt::Display) -> ForgeError {

@@ -10,15 +10,15 @@ use serde_json::{Value, json};
 
 use super::api::Api;
 use super::error::ForgeError;
-use super::remote::{Delivered, PresentHook, ShownStatus, TokenFacts, newest};
+use super::remote::{RemoteDelivery, RemoteHook, RemoteStatus, TokenFacts, newest};
 use super::status::{State, Status};
 use super::{Commit, Forge, Project, PullRequest};
 use crate::server_url::ServerUrl;
 
 /// As many as GitLab gives in one page.
-const PAGE: usize = 100;
+const PAGE_SIZE: usize = 100;
 /// Maximum number of pages that are read.
-const PAGES: usize = 20;
+const MAX_PAGES: usize = 20;
 
 /// A client of GitLab.
 pub struct GitLab {
@@ -76,15 +76,15 @@ struct CommitStatus {
     target_url: Option<String>,
 }
 
-impl From<Hook> for PresentHook {
+impl From<Hook> for RemoteHook {
     fn from(hook: Hook) -> Self {
         Self {
             id: hook.id,
             url: hook.url,
             // GitLab disables hooks that fail too often.
-            active: hook.alert_status.as_deref().is_none_or(|status| status == "executable"),
-            tells_of_pulls: hook.merge_requests_events,
-            checks_certificate: hook.enable_ssl_verification,
+            is_active: hook.alert_status.as_deref().is_none_or(|status| status == "executable"),
+            sends_pulls: hook.merge_requests_events,
+            verifies_certificate: hook.enable_ssl_verification,
         }
     }
 }
@@ -94,7 +94,7 @@ fn read(merge: Merge, target: &TargetProject) -> Option<PullRequest> {
     Some(PullRequest {
         number: merge.iid,
         commit: merge.sha?.parse().ok()?,
-        open: merge.state == "opened",
+        is_open: merge.state == "opened",
         updated: merge.updated_at.and_then(|time| time.parse().ok()),
         clone_url: target.http_url_to_repo.clone(),
     })
@@ -119,9 +119,9 @@ impl GitLab {
         self.api.below(&segments)
     }
 
-    pub(super) async fn hooks(&self, project: &Project) -> Result<Vec<PresentHook>, ForgeError> {
+    pub(super) async fn hooks(&self, project: &Project) -> Result<Vec<RemoteHook>, ForgeError> {
         let hooks: Vec<Hook> = self.pages(self.project_url(project, &["hooks"])).await?;
-        Ok(hooks.into_iter().map(PresentHook::from).collect())
+        Ok(hooks.into_iter().map(RemoteHook::from).collect())
     }
 
     pub(super) async fn create_hook(
@@ -129,9 +129,10 @@ impl GitLab {
         project: &Project,
         url: &str,
         secret: &SecretString,
-    ) -> Result<PresentHook, ForgeError> {
-        let hook: Hook =
-            self.ask(Method::POST, self.project_url(project, &["hooks"]), Some(&hook_body(url, secret))).await?;
+    ) -> Result<RemoteHook, ForgeError> {
+        let hook: Hook = self
+            .request_json(Method::POST, self.project_url(project, &["hooks"]), Some(&hook_body(url, secret)))
+            .await?;
         Ok(hook.into())
     }
 
@@ -159,17 +160,17 @@ impl GitLab {
         }
     }
 
-    pub(super) async fn last_delivery(&self, project: &Project, id: u64) -> Result<Option<Delivered>, ForgeError> {
+    pub(super) async fn last_delivery(&self, project: &Project, id: u64) -> Result<Option<RemoteDelivery>, ForgeError> {
         let mut address = self.project_url(project, &["hooks", &id.to_string(), "events"]);
         address.query_pairs_mut().append_pair("per_page", "1");
-        let sent: Vec<Sent> = match self.ask(Method::GET, address, None).await {
+        let sent: Vec<Sent> = match self.request_json(Method::GET, address, None).await {
             // Versions before 17.3 have no list of deliveries.
             Err(ForgeError::NotFound { .. }) => return Ok(None),
             other => other?,
         };
         Ok(sent.into_iter().next().map(|sent| {
             let status = sent.response_status.as_str().map_or_else(|| sent.response_status.to_string(), str::to_owned);
-            Delivered {
+            RemoteDelivery {
                 id: sent.id,
                 event: sent.trigger,
                 at: sent.created_at.and_then(|time| time.parse().ok()),
@@ -181,9 +182,9 @@ impl GitLab {
 
     pub(super) async fn pull(&self, project: &Project, number: u64) -> Result<PullRequest, ForgeError> {
         let address = self.project_url(project, &["merge_requests", &number.to_string()]);
-        let merge: Merge = self.ask(Method::GET, address, None).await?;
+        let merge: Merge = self.request_json(Method::GET, address, None).await?;
         let target: TargetProject =
-            self.ask(Method::GET, self.api.below(&["projects", project.as_str()]), None).await?;
+            self.request_json(Method::GET, self.api.below(&["projects", project.as_str()]), None).await?;
         read(merge, &target).ok_or_else(|| self.unexpected(&format!("!{number}"), &"it has no commit"))
     }
 
@@ -204,16 +205,16 @@ impl GitLab {
             return Ok(Vec::new());
         }
         let target: TargetProject =
-            self.ask(Method::GET, self.api.below(&["projects", project.as_str()]), None).await?;
+            self.request_json(Method::GET, self.api.below(&["projects", project.as_str()]), None).await?;
         Ok(merges.into_iter().filter_map(|merge| read(merge, &target)).collect())
     }
 
-    pub(super) async fn statuses(&self, project: &Project, commit: &Commit) -> Result<Vec<ShownStatus>, ForgeError> {
+    pub(super) async fn statuses(&self, project: &Project, commit: &Commit) -> Result<Vec<RemoteStatus>, ForgeError> {
         let mut address = self.project_url(project, &["repository", "commits", commit.as_str(), "statuses"]);
         address.query_pairs_mut().extend_pairs([("all", "true"), ("order_by", "id"), ("sort", "desc")]);
         let all: Vec<CommitStatus> = self.pages(address).await?;
         let shown = all.into_iter().filter_map(|status| {
-            Some(ShownStatus {
+            Some(RemoteStatus {
                 state: State::read(&status.status)?,
                 context: status.name,
                 description: status.description.unwrap_or_default(),
@@ -259,17 +260,18 @@ impl GitLab {
         struct Token {
             scopes: Vec<String>,
         }
-        let token: Token = self.ask(Method::GET, self.api.below(&["personal_access_tokens", "self"]), None).await?;
+        let token: Token =
+            self.request_json(Method::GET, self.api.below(&["personal_access_tokens", "self"]), None).await?;
         Ok(TokenFacts { login: None, scopes: Some(token.scopes) })
     }
 
     async fn pages<T: DeserializeOwned>(&self, address: Url) -> Result<Vec<T>, ForgeError> {
         let mut all = Vec::new();
-        for page in 1..=PAGES {
+        for page in 1..=MAX_PAGES {
             let mut address = address.clone();
-            address.query_pairs_mut().extend_pairs([("per_page", PAGE.to_string()), ("page", page.to_string())]);
-            let some: Vec<T> = self.ask(Method::GET, address, None).await?;
-            let is_last = some.len() < PAGE;
+            address.query_pairs_mut().extend_pairs([("per_page", PAGE_SIZE.to_string()), ("page", page.to_string())]);
+            let some: Vec<T> = self.request_json(Method::GET, address, None).await?;
+            let is_last = some.len() < PAGE_SIZE;
             all.extend(some);
             if is_last {
                 break;
@@ -278,7 +280,7 @@ impl GitLab {
         Ok(all)
     }
 
-    async fn ask<T: DeserializeOwned>(
+    async fn request_json<T: DeserializeOwned>(
         &self,
         method: Method,
         address: Url,

@@ -104,7 +104,7 @@ impl Hook {
     ///
     /// The query may name fewer architectures, and another environment where `env_allowed` matches. An empty query
     /// means the hook as it is.
-    pub fn asked(&self, query: &Query) -> Option<Self> {
+    pub fn for_query(&self, query: &Query) -> Option<Self> {
         if *query == Query::default() {
             return Some(self.clone());
         }
@@ -289,7 +289,7 @@ mod tests {
 
     fn pull(clone_url: &str) -> PullRequest {
         let commit = "6dcb09b5b57875f334f61aebed695e2e4193db5e".parse().unwrap();
-        PullRequest { number: 7, commit, open: true, updated: None, clone_url: clone_url.to_owned() }
+        PullRequest { number: 7, commit, is_open: true, updated: None, clone_url: clone_url.to_owned() }
     }
 
     #[test]
@@ -311,7 +311,7 @@ mod tests {
         let env = |change: &dyn Fn(&mut Query)| {
             let mut query = hook.query();
             change(&mut query);
-            hook.asked(&Query::parse(&query.to_string()).unwrap()).map(|hook| hook.env)
+            hook.for_query(&Query::parse(&query.to_string()).unwrap()).map(|hook| hook.env)
         };
         assert_eq!(env(&|_| {}), Some(hook.env.clone()));
         assert!(env(&|query| query.architectures.reverse()).is_some());
@@ -323,12 +323,12 @@ mod tests {
         assert!(env(&|query| query.ppas.clear()).is_none());
         assert!(env(&|query| query.all_proposed = true).is_none());
         assert!(env(&|query| query.release = "noble".parse().ok()).is_none());
-        assert_eq!(hook.asked(&Query::default()), Some(hook.clone()));
+        assert_eq!(hook.for_query(&Query::default()), Some(hook.clone()));
         let one = Query { architectures: vec!["amd64".parse().unwrap()], ..hook.query() };
-        assert_eq!(hook.asked(&one).unwrap().architectures, one.architectures);
+        assert_eq!(hook.for_query(&one).unwrap().architectures, one.architectures);
         let other = Query { architectures: vec!["riscv64".parse().unwrap()], ..hook.query() };
-        assert_eq!(hook.asked(&other), None);
-        assert_eq!(hook.asked(&Query { architectures: Vec::new(), ..hook.query() }), None);
+        assert_eq!(hook.for_query(&other), None);
+        assert_eq!(hook.for_query(&Query { architectures: Vec::new(), ..hook.query() }), None);
     }
 
     #[test]

@@ -238,7 +238,7 @@ pub struct PullRequest {
     /// Its newest commit.
     pub commit: Commit,
     /// Whether it is open.
-    pub open: bool,
+    pub is_open: bool,
     /// Time of its last change, if the forge names it. Deliveries may arrive in another order than the changes.
     pub updated: Option<Timestamp>,
     /// The address from which git fetches the target project.

@@ -76,7 +76,7 @@ impl Query {
             return Err(InvalidQuery(message));
         }
         let mut query = Self::default();
-        let mut seen = Seen::default();
+        let mut seen = KnownValues::default();
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
             let value = value.trim();
             if !NAMES.contains(&name.as_ref()) {
@@ -90,7 +90,7 @@ impl Query {
         Ok(query)
     }
 
-    fn put(&mut self, name: &str, value: &str, seen: &mut Seen) -> Result<(), InvalidQuery> {
+    fn put(&mut self, name: &str, value: &str, seen: &mut KnownValues) -> Result<(), InvalidQuery> {
         match name {
             "release" => once(name, &mut self.release, read(value)?),
             "package" => once(name, &mut self.package, read(value)?),
@@ -185,9 +185,9 @@ fn once<T>(name: &str, place: &mut Option<T>, value: T) -> Result<(), InvalidQue
 
 /// The values that a query's lists contain, so that the time for a long query grows linearly.
 #[derive(Default)]
-struct Seen(HashSet<String>);
+struct KnownValues(HashSet<String>);
 
-impl Seen {
+impl KnownValues {
     /// Adds a value to a list, unless `text` is the same for a value that is in it.
     fn add<T>(
         &mut self,

@@ -7,22 +7,22 @@ use super::status::State;
 
 /// A hook at the forge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PresentHook {
+pub struct RemoteHook {
     /// Its id at the forge.
     pub id: u64,
     /// The address that it sends to.
     pub url: String,
     /// Whether it is enabled.
-    pub active: bool,
+    pub is_active: bool,
     /// Whether it sends changes of pull requests.
-    pub tells_of_pulls: bool,
+    pub sends_pulls: bool,
     /// Whether it verifies the receiver's certificate.
-    pub checks_certificate: bool,
+    pub verifies_certificate: bool,
 }
 
 /// The last delivery of a hook.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Delivered {
+pub struct RemoteDelivery {
     /// Its id at the forge.
     pub id: u64,
     /// The name of the event.
@@ -36,7 +36,7 @@ pub struct Delivered {
     pub answer: String,
 }
 
-impl Delivered {
+impl RemoteDelivery {
     /// Returns the trouble that the web service reports in its answer, although it accepted the delivery.
     pub fn trouble(&self) -> Option<String> {
         let answer: serde_json::Value = serde_json::from_str(&self.answer).ok()?;
@@ -51,7 +51,7 @@ impl Delivered {
 
 /// A status at the forge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ShownStatus {
+pub struct RemoteStatus {
     /// The name of what was checked: see [`context`](super::status::context).
     pub context: String,
     /// The state.
@@ -72,8 +72,8 @@ pub struct TokenFacts {
 }
 
 /// Returns the newest status of each context. `all` has the newest first.
-pub(super) fn newest(all: Vec<ShownStatus>) -> Vec<ShownStatus> {
-    let mut newest: Vec<ShownStatus> = Vec::new();
+pub(super) fn newest(all: Vec<RemoteStatus>) -> Vec<RemoteStatus> {
+    let mut newest: Vec<RemoteStatus> = Vec::new();
     for status in all {
         if newest.iter().all(|known| known.context != status.context) {
             newest.push(status);

@@ -48,20 +48,20 @@ pub fn sign(secret: &SecretString, body: &[u8]) -> String {
 }
 
 /// Returns the secret with which GitHub has signed this body. A signature with SHA-1 counts only when `legacy` is true.
-pub fn github(secrets: &Secrets, proof: &Proof<'_>, body: &[u8], legacy: bool) -> Option<Signer> {
+pub fn verify_github(secrets: &Secrets, proof: &Proof<'_>, body: &[u8], legacy: bool) -> Option<Signer> {
     let good = |secret: &SecretString| {
         let secret = secret.expose_secret().as_bytes();
         let new = proof.sha256.is_some_and(|text| verify::<Hmac<Sha256>>(secret, body, text, "sha256="));
         new || (legacy && proof.sha1.is_some_and(|text| verify::<Hmac<Sha1>>(secret, body, text, "sha1=")))
     };
-    either(secrets, good)
+    matching_secret(secrets, good)
 }
 
 /// Returns the secret that GitLab has sent.
-pub fn gitlab(secrets: &Secrets, proof: &Proof<'_>) -> Option<Signer> {
+pub fn verify_gitlab(secrets: &Secrets, proof: &Proof<'_>) -> Option<Signer> {
     let token = proof.token.unwrap_or_default();
     let good = |secret: &SecretString| is_same(secret.expose_secret(), token) && !token.is_empty();
-    either(secrets, good)
+    matching_secret(secrets, good)
 }
 
 /// Whether two texts are equal, in a time that does not depend on their content.
@@ -77,7 +77,7 @@ pub(crate) fn is_same(one: &str, other: &str) -> bool {
 
 /// Returns the secret for which `good` is true. Both are always tried, with a random secret in the place of a missing
 /// one.
-fn either(secrets: &Secrets, good: impl Fn(&SecretString) -> bool) -> Option<Signer> {
+fn matching_secret(secrets: &Secrets, good: impl Fn(&SecretString) -> bool) -> Option<Signer> {
     let unknown = || SecretString::from(uuid::Uuid::new_v4().to_string());
     let try_one = |secret: &Option<SecretString>| {
         let good = good(secret.as_ref().unwrap_or(&unknown()));
@@ -121,8 +121,8 @@ mod tests {
     fn the_documented_example_is_right() {
         let secrets = secrets("It's a Secret to Everybody", None);
         let proof = Proof { sha256: Some(SIGNATURE), ..Proof::default() };
-        assert_eq!(github(&secrets, &proof, b"Hello, World!", false), Some(Signer::Current));
-        assert_eq!(github(&secrets, &proof, b"Hello, World?", false), None);
+        assert_eq!(verify_github(&secrets, &proof, b"Hello, World!", false), Some(Signer::Current));
+        assert_eq!(verify_github(&secrets, &proof, b"Hello, World?", false), None);
         assert_eq!(sign(&secrets.current.unwrap(), b"Hello, World!"), SIGNATURE);
     }
 
@@ -131,14 +131,14 @@ mod tests {
         // A code of the right length that does not match.
         let secrets = secrets("key", None);
         let proof = Proof { sha1: Some("sha1=27154e4b3a45f7a68b9f6ef4f0ec7d4b8aae4b5c"), ..Proof::default() };
-        assert_eq!(github(&secrets, &proof, b"x", true), None, "a wrong one");
+        assert_eq!(verify_github(&secrets, &proof, b"x", true), None, "a wrong one");
         let mut mac = keyed::<Hmac<Sha1>>(b"key");
         mac.update(b"x");
         let code: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         let text = format!("sha1={code}");
         let proof = Proof { sha1: Some(&text), ..Proof::default() };
-        assert_eq!(github(&secrets, &proof, b"x", true), Some(Signer::Current));
-        assert_eq!(github(&secrets, &proof, b"x", false), None);
+        assert_eq!(verify_github(&secrets, &proof, b"x", true), Some(Signer::Current));
+        assert_eq!(verify_github(&secrets, &proof, b"x", false), None);
     }
 
     #[test]
@@ -147,9 +147,9 @@ mod tests {
         for (secret, signer) in [("old", Signer::Current), ("new", Signer::Next)] {
             let signature = sign(&secret.to_owned().into(), b"body");
             let proof = Proof { sha256: Some(&signature), ..Proof::default() };
-            assert_eq!(github(&two, &proof, b"body", false), Some(signer));
+            assert_eq!(verify_github(&two, &proof, b"body", false), Some(signer));
             let proof = Proof { token: Some(secret), ..Proof::default() };
-            assert_eq!(gitlab(&two, &proof), Some(signer));
+            assert_eq!(verify_gitlab(&two, &proof), Some(signer));
         }
     }
 
@@ -159,8 +159,8 @@ mod tests {
             let signature = sign(&String::new().into(), b"body");
             for text in [signature.as_str(), "", "sha256=", "sha256=zz", "sha256=é"] {
                 let proof = Proof { sha256: Some(text), sha1: Some(text), token: Some("") };
-                assert_eq!(github(&secrets, &proof, b"body", true), None);
-                assert_eq!(gitlab(&secrets, &proof), None);
+                assert_eq!(verify_github(&secrets, &proof, b"body", true), None);
+                assert_eq!(verify_gitlab(&secrets, &proof), None);
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::request::{Request, SourcePackage, TestName};
 use crate::result::Outcome;
 
 /// Maximum length of a description at GitHub, in characters.
-const DESCRIPTION: usize = 140;
+const MAX_DESCRIPTION_LENGTH: usize = 140;
 
 /// A state, by GitHub's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -86,8 +86,8 @@ impl Status {
     /// Creates a status. A longer description is truncated.
     pub fn new(context: String, state: State, description: &str, link: Option<String>) -> Self {
         let plain = description.replace(char::is_control, " ");
-        let description = if plain.chars().count() > DESCRIPTION {
-            plain.chars().take(DESCRIPTION - 1).chain(['…']).collect()
+        let description = if plain.chars().count() > MAX_DESCRIPTION_LENGTH {
+            plain.chars().take(MAX_DESCRIPTION_LENGTH - 1).chain(['…']).collect()
         } else {
             plain
         };
@@ -96,7 +96,7 @@ impl Status {
 }
 
 /// Prefix of the contexts of package tests.
-pub const CONTEXT: &str = "autopkgtest/";
+pub const CONTEXT_PREFIX: &str = "autopkgtest/";
 
 /// Returns the context of a request's status: `autopkgtest/PACKAGE/RELEASE/ARCH`, and `/TEST` when only one test of the
 /// package is run.
@@ -108,7 +108,7 @@ pub fn context(request: &Request, queue: &QueueName) -> String {
 pub(super) fn context_of(package: &SourcePackage, testname: Option<&TestName>, queue: &QueueName) -> String {
     let QueueName { release, architecture, .. } = queue;
     let test = testname.map(|name| format!("/{name}")).unwrap_or_default();
-    format!("{CONTEXT}{package}/{release}/{architecture}{test}")
+    format!("{CONTEXT_PREFIX}{package}/{release}/{architecture}{test}")
 }
 
 /// Returns the state of a commit for an outcome, and its description. Faults of the infrastructure are not the

@@ -27,11 +27,11 @@ const SCHEMA: &str = "
     CREATE INDEX result_requester_idx ON result (requester);";
 
 /// Versions of runs that ended before the version was known.
-const UNTESTED: [&str; 2] = ["unknown", "blacklisted"];
+const UNKNOWN_VERSIONS: [&str; 2] = ["unknown", "blacklisted"];
 
 /// Result of an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exported {
+pub struct ExportSummary {
     /// Number of results.
     pub results: usize,
     /// The file's checksum, in hexadecimal digits.
@@ -54,7 +54,7 @@ impl Index {
     ///
     /// # Errors
     /// [`IndexError::Incomplete`], or when the file cannot be written.
-    pub fn export(&self, file: &Path) -> Result<Exported, IndexError> {
+    pub fn export(&self, file: &Path) -> Result<ExportSummary, IndexError> {
         let failed = |error: &dyn std::fmt::Display| unwritable(file, error);
         let half: Option<String> = self.with(|connection| {
             // A later scan in progress has not removed anything yet.
@@ -82,7 +82,7 @@ impl Index {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(&error)),
             _ => {}
         }
-        let outcome = (|| -> Result<Exported, IndexError> {
+        let outcome = (|| -> Result<ExportSummary, IndexError> {
             let written = self.write_export(&new);
             let results = written.map_err(|error| match error {
                 IndexError::Unwritable { reason, .. } => failed(&reason),
@@ -98,7 +98,7 @@ impl Index {
                 folder.sync_all()
             };
             finish().map_err(|error| failed(&error))?;
-            Ok(Exported { results, sha256, checksum_file: checksum_file.clone() })
+            Ok(ExportSummary { results, sha256, checksum_file: checksum_file.clone() })
         })();
         if outcome.is_err() {
             let _ = fs::remove_file(&new);
@@ -156,7 +156,7 @@ impl Index {
                         requester.unwrap_or_default(),
                         options.env(),
                     ])?;
-                    if !options.branch && !UNTESTED.contains(&version) {
+                    if !options.branch && !UNKNOWN_VERSIONS.contains(&version) {
                         tested = Some((id.to_owned(), version.to_owned()));
                     }
                     results += 1;

@@ -8,7 +8,7 @@ use crate::store::Store;
 
 /// The used fields of a message of `testcomplete.fanout`.
 #[derive(Deserialize)]
-struct Completed {
+struct CompletionMessage {
     container: String,
     #[serde(default)]
     swift_dir: String,
@@ -21,8 +21,8 @@ impl Index {
     ///
     /// # Errors
     /// When the store or the file fails.
-    pub async fn take_over_completed(&self, store: &Store, message: &[u8]) -> Result<bool, IndexError> {
-        let Ok(Completed { container, swift_dir }) = serde_json::from_slice(message) else { return Ok(true) };
+    pub async fn add_completed(&self, store: &Store, message: &[u8]) -> Result<bool, IndexError> {
+        let Ok(CompletionMessage { container, swift_dir }) = serde_json::from_slice(message) else { return Ok(true) };
         match parse_object(&format!("{}/{RESULT}", swift_dir.trim_end_matches('/'))) {
             Some((path, id, _)) => self.add(store, &container, &path, &id).await,
             None => Ok(true),
@@ -33,7 +33,7 @@ impl Index {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn followed(&self, containers: &[String], now: jiff::Timestamp) -> Result<(), IndexError> {
+    pub fn mark_followed(&self, containers: &[String], now: jiff::Timestamp) -> Result<(), IndexError> {
         self.with(|connection| {
             let transaction = connection.transaction()?;
             for name in containers {

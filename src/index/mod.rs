@@ -5,12 +5,12 @@
 //! are skipped, and removed runs are deleted. Each page is written in one transaction together with the position, so
 //! that another process can continue after a crash.
 
-mod announced;
-mod ask;
+mod announcements;
 mod export;
 mod follow;
-mod pass;
+mod query;
 mod row;
+mod scan;
 mod stats;
 
 use std::fs::File;
@@ -27,9 +27,9 @@ use crate::owned;
 use crate::sqlite::{self, FileKind, Migration, OpenError, Options};
 use crate::store::{Store, StoreError};
 
-pub use self::announced::{Announcement, Announcements};
-pub use self::export::Exported;
-pub use self::pass::{Refreshed, Step};
+pub use self::announcements::{Announcement, Announcements};
+pub use self::export::ExportSummary;
+pub use self::scan::{RefreshProgress, RefreshSummary};
 
 /// Format of the file. A change of schema.sql raises its number and needs no migration: the file is only a copy, and is
 /// created again in the new format.

@@ -3,13 +3,13 @@
 use jiff::Timestamp;
 use rusqlite::params;
 
-use super::ask::{SECOND, codes};
+use super::query::{SECOND, codes};
 use super::row::{self, IS_BRANCH, IS_EVIDENCE};
 use super::{Index, IndexError};
 use crate::release::{Architecture, Release};
 use crate::result::Outcome;
 use crate::result::layout::container;
-use crate::runs::{Day, Days, Flaky, FlakyTests, SameVersions};
+use crate::runs::{Day, Days, FlakyTest, FlakyTests, SameVersions};
 
 impl Index {
     /// Returns the statistics of a release's days, oldest first, with an entry for each architecture.
@@ -55,7 +55,7 @@ impl Index {
         release: &Release,
         architecture: Option<&Architecture>,
         since: Timestamp,
-    ) -> Result<Vec<Flaky>, IndexError> {
+    ) -> Result<Vec<FlakyTest>, IndexError> {
         self.with(|connection| {
             let count = |outcomes: &[Outcome]| format!("sum(run.exitcode IN ({}))", codes(outcomes));
             let (passed, failed) = (count(&[Outcome::Pass, Outcome::Neutral]), count(&[Outcome::Fail]));

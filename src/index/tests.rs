@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::result::{Outcome, PackagePath, RunId, RunOptions, RunSummary};
-use crate::runs::{self, Days, FlakyTests, Origin, Question, StoredRun};
+use crate::runs::{self, Days, FlakyTests, PackageSource, RunFilter, StoredRun};
 use crate::store::folder::FolderStore;
 use crate::store::{Access, ObjectHeaders};
 
@@ -40,8 +40,8 @@ impl Scene {
         }
     }
 
-    async fn refresh(&self, index: &Index) -> Refreshed {
-        let mut all = Refreshed::default();
+    async fn refresh(&self, index: &Index) -> RefreshSummary {
+        let mut all = RefreshSummary::default();
         let mut names: BTreeSet<String> = self.store.containers().await.unwrap().into_iter().collect();
         names.extend(index.containers().unwrap());
         for name in names {
@@ -79,7 +79,7 @@ fn damaged(mut run: StoredRun) -> StoredRun {
 }
 
 fn run(container: &str, package: &str, id: &str, exitcode: i32) -> StoredRun {
-    let (release, _) = crate::result::Place::of_container(container).unwrap();
+    let (release, _) = crate::result::ResultLocation::of_container(container).unwrap();
     StoredRun {
         container: container.to_owned(),
         path: PackagePath { release, architecture: "amd64".parse().unwrap(), package: package.parse().unwrap() },
@@ -100,9 +100,9 @@ fn run(container: &str, package: &str, id: &str, exitcode: i32) -> StoredRun {
 }
 
 fn everything(index: &Index, container: &str) -> Vec<StoredRun> {
-    let (release, ppa) = crate::result::Place::of_container(container).unwrap();
-    let origin = ppa.map_or(Origin::Release, |ppa| Origin::Ppa { container: ppa.to_owned(), name: None });
-    let question = Question { releases: vec![release], origin, ..Question::default() };
+    let (release, ppa) = crate::result::ResultLocation::of_container(container).unwrap();
+    let origin = ppa.map_or(PackageSource::Release, |ppa| PackageSource::Ppa { container: ppa.to_owned(), name: None });
+    let question = RunFilter { releases: vec![release], origin, ..RunFilter::default() };
     index.runs(&question, 10_000).unwrap().0
 }
 
@@ -118,7 +118,7 @@ async fn it_follows_the_store() {
     assert_eq!(scene.refresh(&index).await.added, 2);
     assert_eq!(everything(&index, "autopkgtest-noble"), std::slice::from_ref(&gzip));
     assert_eq!(everything(&index, "autopkgtest-noble-me-tools"), [ppa]);
-    assert_eq!(scene.refresh(&index).await, Refreshed::default());
+    assert_eq!(scene.refresh(&index).await, RefreshSummary::default());
     // A late result with an older id.
     scene.put(&late).await;
     let zsh = run("autopkgtest-noble", "zsh", new, 0);
@@ -152,7 +152,7 @@ async fn results_without_listing_metadata_are_fetched_once_and_damaged_ones_name
     assert_eq!((refreshed.added, refreshed.fetched), (1, 1));
     assert_eq!(refreshed.damaged, ["autopkgtest-noble/noble/amd64/g/gzip/20260101_120000@"]);
     assert!(everything(&index, "autopkgtest-noble")[0].damaged);
-    assert_eq!(scene.refresh(&index).await, Refreshed::default());
+    assert_eq!(scene.refresh(&index).await, RefreshSummary::default());
 }
 
 #[tokio::test]
@@ -168,9 +168,9 @@ async fn what_a_worker_announces_is_there_at_once() {
             .to_string()
     };
     let told = message(&next);
-    assert!(!index.take_over_completed(&scene.store, told.as_bytes()).await.unwrap(), "the store does not show it yet");
+    assert!(!index.add_completed(&scene.store, told.as_bytes()).await.unwrap(), "the store does not show it yet");
     scene.put(&next).await;
-    assert!(index.take_over_completed(&scene.store, told.as_bytes()).await.unwrap());
+    assert!(index.add_completed(&scene.store, told.as_bytes()).await.unwrap());
     assert_eq!(everything(&index, "autopkgtest-noble").len(), 2);
     let elsewhere = run("autopkgtest-sid", "gzip", "20260102_120000_abcde@", 4);
     scene.put(&elsewhere).await;
@@ -180,7 +180,7 @@ async fn what_a_worker_announces_is_there_at_once() {
         "no json".to_owned(),
         r#"{"container": "x", "swift_dir": ""}"#.to_owned(),
     ] {
-        assert!(index.take_over_completed(&scene.store, text.as_bytes()).await.unwrap(), "{text}");
+        assert!(index.add_completed(&scene.store, text.as_bytes()).await.unwrap(), "{text}");
     }
     assert_eq!(index.containers().unwrap(), ["autopkgtest-noble"], "it takes over what it knows");
 }
@@ -269,7 +269,8 @@ async fn damaged_results_count_nowhere() {
     assert_eq!(index.flaky(&noble, None, since).unwrap(), []);
     let counted: usize = index.days(&noble, None, since).unwrap().iter().map(|day| day.count(Outcome::Error)).sum();
     assert_eq!(counted, 1, "shown as an error");
-    let outcome = |outcome| Question { releases: vec![noble.clone()], outcomes: vec![outcome], ..Question::default() };
+    let outcome =
+        |outcome| RunFilter { releases: vec![noble.clone()], outcomes: vec![outcome], ..RunFilter::default() };
     assert_eq!(index.runs(&outcome(Outcome::Pass), 9).unwrap().0, []);
     assert_eq!(index.runs(&outcome(Outcome::Error), 9).unwrap().0, [runs[2].clone()]);
     let file = scene.folder.path().join("autopkgtest.db");
@@ -367,13 +368,13 @@ fn some_runs() -> impl Strategy<Value = Vec<StoredRun>> {
     proptest::collection::vec(one.prop_map(run), 0..25)
 }
 
-fn questions() -> impl Strategy<Value = Question> {
+fn questions() -> impl Strategy<Value = RunFilter> {
     let day = |day: Option<u8>| day.map(|day| format!("2026-01-{day:02}T00:00:01Z").parse().unwrap());
     (
         prop_oneof![
-            Just(Origin::Release),
-            Just(Origin::ppa("me", "tools")),
-            Just(Origin::Ppa { container: "me-tools".to_owned(), name: None })
+            Just(PackageSource::Release),
+            Just(PackageSource::ppa("me", "tools")),
+            Just(PackageSource::Ppa { container: "me-tools".to_owned(), name: None })
         ],
         proptest::option::of(prop_oneof![Just("gzip"), Just("nothing")]),
         proptest::option::of(prop_oneof![Just("a"), Just("a/1"), Just("b")]),
@@ -382,7 +383,7 @@ fn questions() -> impl Strategy<Value = Question> {
         (proptest::option::of(1..5_u8), proptest::option::of(1..5_u8)),
         any::<bool>(),
     )
-        .prop_map(move |(origin, package, trigger, requester, outcomes, (since, until), latest)| Question {
+        .prop_map(move |(origin, package, trigger, requester, outcomes, (since, until), latest)| RunFilter {
             origin,
             package: package.map(|package| package.parse().unwrap()),
             releases: vec!["noble".parse().unwrap(), "sid".parse().unwrap()],
@@ -416,7 +417,7 @@ proptest! {
                         all.extend(runs::in_container(&scene.store, &container, release, &question, limit).await.unwrap());
                     }
                 }
-                let mut expected = question.choose(all);
+                let mut expected = question.apply(all);
                 let more = expected.len() > limit;
                 expected.truncate(limit);
                 prop_assert_eq!(index.runs(&question, limit).unwrap(), (expected, more), "{:?}", question);
@@ -535,11 +536,11 @@ async fn the_latest_is_chosen_before_its_outcome_and_never_from_a_branch() {
         (vec![Outcome::Fail], 9, vec![&tar]),
         (vec![Outcome::Error, Outcome::Pass], 9, vec![&passes]),
     ] {
-        let question = Question { releases: vec![release.clone()], latest: true, outcomes, ..Question::default() };
+        let question = RunFilter { releases: vec![release.clone()], latest: true, outcomes, ..RunFilter::default() };
         let expected: Vec<StoredRun> = expected.into_iter().cloned().collect();
         assert_eq!(index.runs(&question, limit).unwrap().0, expected, "{question:?}");
         let listed = runs::in_container(&scene.store, container, &release, &question, limit).await.unwrap();
-        let mut listed = question.choose(listed);
+        let mut listed = question.apply(listed);
         listed.truncate(limit);
         assert_eq!(listed, expected, "{question:?}");
     }
@@ -564,15 +565,18 @@ async fn ppas_that_share_a_container_are_told_apart() {
     scene.refresh(&index).await;
     let release: crate::release::Release = "noble".parse().unwrap();
     for (owner, name, expected) in [("a-b", "c", &one), ("a", "b-c", &other)] {
-        let question =
-            Question { origin: Origin::ppa(owner, name), releases: vec![release.clone()], ..Question::default() };
+        let question = RunFilter {
+            origin: PackageSource::ppa(owner, name),
+            releases: vec![release.clone()],
+            ..RunFilter::default()
+        };
         let packages =
             |runs: Vec<StoredRun>| runs.into_iter().map(|run| run.path.package.to_string()).collect::<Vec<_>>();
         let found = packages(index.runs(&question, 9).unwrap().0);
         assert!(found.contains(&expected.path.package.to_string()), "{found:?}");
         assert_eq!(found.len(), 2, "{found:?}");
         let listed = runs::in_container(&scene.store, "autopkgtest-noble-a-b-c", &release, &question, 0).await.unwrap();
-        assert_eq!(packages(question.choose(listed)), found);
+        assert_eq!(packages(question.apply(listed)), found);
     }
-    assert_eq!(Origin::of(&one), Origin::ppa("a-b", "c"));
+    assert_eq!(PackageSource::of(&one), PackageSource::ppa("a-b", "c"));
 }

@@ -14,7 +14,7 @@ pub struct MalformedKey(pub(super) &'static str);
 pub enum LaunchpadError {
     /// A server is unreachable or has a temporary failure.
     #[error("{address} cannot be asked about the PPA {ppa}: {reason}")]
-    Away {
+    Unreachable {
         /// The archive, `OWNER/NAME`.
         ppa: String,
         /// The server.
@@ -24,7 +24,7 @@ pub enum LaunchpadError {
     },
     /// A server is unreachable or has a temporary failure, when published versions are queried.
     #[error("cannot query {address} for published versions: {reason}")]
-    Silent {
+    PublicationsUnreachable {
         /// The server.
         address: String,
         /// The cause.
@@ -32,7 +32,7 @@ pub enum LaunchpadError {
     },
     /// Launchpad's answer about the published versions cannot be used.
     #[error("cannot read the published versions from {address}: {reason}")]
-    NotTold {
+    InvalidPublications {
         /// The server.
         address: String,
         /// Description of the error.
@@ -138,7 +138,7 @@ pub enum LaunchpadError {
 
 impl LaunchpadError {
     /// Returns whether the same query may succeed later. This is the infrastructure's failure, not the request's.
-    pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::Away { .. } | Self::Silent { .. })
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::PublicationsUnreachable { .. })
     }
 }

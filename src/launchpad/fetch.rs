@@ -14,10 +14,10 @@ use crate::request::Login;
 use crate::retry::{ClassifyFailure, RetryPolicy, Transient, retry};
 
 /// Timeout for one attempt, from the connection to the last byte.
-const TIMEOUT: Duration = Duration::from_secs(20);
-const TIMEOUTS: Timeouts = Timeouts { connect: TIMEOUT, answer: AnswerTimeout::Whole(TIMEOUT) };
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
+const TIMEOUTS: Timeouts = Timeouts { connect: ATTEMPT_TIMEOUT, answer: AnswerTimeout::Whole(ATTEMPT_TIMEOUT) };
 /// Limits of retries.
-const RETRIES: RetryPolicy = RetryPolicy {
+const RETRY_POLICY: RetryPolicy = RetryPolicy {
     first_delay: Duration::from_millis(300),
     max_delay: Duration::from_secs(15),
     max_retries: Some(3),
@@ -26,23 +26,23 @@ const RETRIES: RetryPolicy = RetryPolicy {
     has_jitter: true,
 };
 /// Maximum size of an answer, in bytes. A key with a thousand signatures has less.
-const LIMIT: usize = 1024 * 1024;
-const REDIRECTS: usize = 4;
+const MAX_ANSWER_BYTES: usize = 1024 * 1024;
+const MAX_REDIRECTS: usize = 4;
 
 /// Reason why there is no usable answer.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum FetchError {
     /// Another attempt may succeed.
-    Passing { reason: String, after: Option<Duration> },
+    Transient { reason: String, after: Option<Duration> },
     /// The server answered with this status.
     Answer(StatusCode),
     /// The server's answer cannot be used.
     Unusable(String),
 }
 
-impl ClassifyFailure for Fault {
+impl ClassifyFailure for FetchError {
     fn transient(&self) -> Option<Transient> {
-        let Self::Passing { after, .. } = self else { return None };
+        let Self::Transient { after, .. } = self else { return None };
         Some(Transient { is_connecting: false, after: *after })
     }
 }
@@ -65,20 +65,20 @@ fn may_follow(previous: &[Url], next: &Url) -> Result<(), &'static str> {
     if next.scheme() != "https" && previous.iter().any(|url| url.scheme() == "https") {
         return Err("it redirects from https to an unsafe address");
     }
-    if previous.len() > REDIRECTS {
+    if previous.len() > MAX_REDIRECTS {
         return Err("it redirects too often");
     }
     Ok(())
 }
 
 /// Returns the text at an address, with retries.
-pub(super) async fn get(client: &Client, url: &Url, accept: &'static str) -> Result<String, Fault> {
-    patiently(url, || async { read(ask(client.get(url.clone()).header(ACCEPT, accept)).await?).await }).await
+pub(super) async fn get(client: &Client, url: &Url, accept: &'static str) -> Result<String, FetchError> {
+    with_retries(url, || async { read(ask(client.get(url.clone()).header(ACCEPT, accept)).await?).await }).await
 }
 
 /// Checks whether something exists at an address, with a login if there is one. The body is not fetched.
-pub(super) async fn look(client: &Client, url: &Url, login: Option<&Login>) -> Result<(), Fault> {
-    patiently(url, || async {
+pub(super) async fn look(client: &Client, url: &Url, login: Option<&Login>) -> Result<(), FetchError> {
+    with_retries(url, || async {
         let request = client.get(url.clone());
         let request = match login {
             // The client marks the header as sensitive, and drops it when it is redirected to another server.
@@ -90,14 +90,14 @@ pub(super) async fn look(client: &Client, url: &Url, login: Option<&Login>) -> R
     .await
 }
 
-async fn patiently<T, F: Future<Output = Result<T, Fault>>>(
+async fn with_retries<T, F: Future<Output = Result<T, FetchError>>>(
     url: &Url,
     question: impl FnMut() -> F,
-) -> Result<T, Fault> {
-    retry(&RETRIES, question, |fault, delay| debug!(%url, ?fault, ?delay, "asking again")).await
+) -> Result<T, FetchError> {
+    retry(&RETRY_POLICY, question, |fault, delay| debug!(%url, ?fault, ?delay, "asking again")).await
 }
 
-async fn ask(request: RequestBuilder) -> Result<Response, Fault> {
+async fn ask(request: RequestBuilder) -> Result<Response, FetchError> {
     let response = request.send().await.map_err(of_client)?;
     let status = response.status();
     debug!(url = %response.url(), status = status.as_u16(), "asked");
@@ -106,28 +106,28 @@ async fn ask(request: RequestBuilder) -> Result<Response, Fault> {
     }
     if is_transient(status) {
         let after = retry_after(response.headers());
-        return Err(Fault::Passing { reason: format!("it answered {status}"), after });
+        return Err(FetchError::Transient { reason: format!("it answered {status}"), after });
     }
-    Err(Fault::Answer(status))
+    Err(FetchError::Answer(status))
 }
 
 /// Returns the whole body, up to the limit.
-async fn read(mut response: Response) -> Result<String, Fault> {
+async fn read(mut response: Response) -> Result<String, FetchError> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(of_client)? {
-        if bytes.len() + chunk.len() > LIMIT {
-            return Err(Fault::Unusable(format!("its answer has more than {LIMIT} bytes")));
+        if bytes.len() + chunk.len() > MAX_ANSWER_BYTES {
+            return Err(FetchError::Unusable(format!("its answer has more than {MAX_ANSWER_BYTES} bytes")));
         }
         bytes.extend_from_slice(&chunk);
     }
-    String::from_utf8(bytes).map_err(|_| Fault::Unusable("its answer is no text".to_owned()))
+    String::from_utf8(bytes).map_err(|_| FetchError::Unusable("its answer is no text".to_owned()))
 }
 
-fn of_client(error: reqwest::Error) -> Fault {
+fn of_client(error: reqwest::Error) -> FetchError {
     if error.is_redirect() {
-        return Fault::Unusable(innermost(&error.without_url()));
+        return FetchError::Unusable(innermost(&error.without_url()));
     }
-    Fault::Passing { reason: TIMEOUTS.reason(error), after: None }
+    FetchError::Transient { reason: TIMEOUTS.reason(error), after: None }
 }
 
 #[cfg(test)]

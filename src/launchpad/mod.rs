@@ -16,7 +16,7 @@ use tracing::warn;
 use url::Url;
 
 pub use self::error::{LaunchpadError, MalformedKey};
-use self::fetch::Fault;
+use self::fetch::FetchError;
 pub use self::key::SigningKey;
 pub use self::publications::Publication;
 pub use self::settings::LaunchpadSettings;
@@ -38,7 +38,7 @@ struct Archive {
 }
 
 /// One query, with the context for its errors.
-struct Question<'a> {
+struct ApiQuery<'a> {
     client: &'a Client,
     ppa: String,
     address: &'a ServerUrl,
@@ -63,12 +63,12 @@ impl Launchpad {
     /// Checks that the archive has packages for the release, and accepts the request's token.
     ///
     /// # Errors
-    /// [`LaunchpadError::is_temporary`] distinguishes a server's failure from a request that cannot be met.
+    /// [`LaunchpadError::is_transient`] distinguishes a server's failure from a request that cannot be met.
     /// [`LaunchpadError::PlainText`] when the token would be sent over plain HTTP to another machine.
     pub async fn must_have(&self, ppa: &Ppa, release: &Release) -> Result<(), LaunchpadError> {
         let login = ppa.login();
         let address = if login.is_some() { &self.settings.private_archive } else { &self.settings.archive };
-        let question = Question { client: &self.client, ppa: ppa.to_string(), address };
+        let question = ApiQuery { client: &self.client, ppa: ppa.to_string(), address };
         if login.is_some() && !address.is_private() && !self.settings.allows_plain_text {
             return Err(LaunchpadError::PlainText { ppa: question.ppa, address: address.to_string() });
         }
@@ -77,8 +77,8 @@ impl Launchpad {
             let url = address.below(&[ppa.owner(), ppa.name(), "ubuntu", "dists", release.as_str(), file]);
             match fetch::look(&self.client, &url, login).await {
                 Ok(()) => return Ok(()),
-                Err(Fault::Answer(StatusCode::NOT_FOUND | StatusCode::GONE)) => {}
-                Err(Fault::Answer(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)) => {
+                Err(FetchError::Answer(StatusCode::NOT_FOUND | StatusCode::GONE)) => {}
+                Err(FetchError::Answer(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)) => {
                     let (ppa, address) = (question.ppa, address.to_string());
                     return Err(LaunchpadError::NoAccess { ppa, address, with_token: login.is_some() });
                 }
@@ -94,7 +94,7 @@ impl Launchpad {
     /// Without one, Launchpad's answer is trusted, which it gives for public archives only.
     ///
     /// # Errors
-    /// [`LaunchpadError::is_temporary`] distinguishes a server's failure from a request that cannot be met.
+    /// [`LaunchpadError::is_transient`] distinguishes a server's failure from a request that cannot be met.
     pub async fn signing_key(
         &self,
         owner: &str,
@@ -102,14 +102,14 @@ impl Launchpad {
         expected: Option<&Fingerprint>,
     ) -> Result<SigningKey, LaunchpadError> {
         let ppa = format!("{owner}/{name}");
-        let api = Question { client: &self.client, ppa: ppa.clone(), address: &self.settings.api };
-        let keyserver = Question { client: &self.client, ppa, address: &self.settings.keyserver };
+        let api = ApiQuery { client: &self.client, ppa: ppa.clone(), address: &self.settings.api };
+        let keyserver = ApiQuery { client: &self.client, ppa, address: &self.settings.keyserver };
         let archive = self.settings.api.below(&[&format!("~{owner}"), "+archive", "ubuntu", name]);
         let told = match (api.fingerprint(&archive).await, expected) {
             (Ok(told), _) => told,
             // Launchpad hides private archives. With the fingerprint, its answer is not necessary.
             (Err(LaunchpadError::NoSuchPpa { .. }), Some(expected)) => return keyserver.key_by(expected).await,
-            (Err(error), Some(expected)) if error.is_temporary() => {
+            (Err(error), Some(expected)) if error.is_transient() => {
                 warn!(%error, "the fingerprint that was asked for decides alone");
                 return keyserver.key_by(expected).await;
             }
@@ -130,7 +130,7 @@ impl Launchpad {
     }
 }
 
-impl Question<'_> {
+impl ApiQuery<'_> {
     /// Returns Launchpad's fingerprint for an archive.
     async fn fingerprint(&self, archive: &Url) -> Result<Fingerprint, LaunchpadError> {
         let text = self.get(archive, "application/json").await?;
@@ -171,20 +171,20 @@ impl Question<'_> {
 
     async fn get(&self, url: &Url, accept: &'static str) -> Result<String, LaunchpadError> {
         fetch::get(self.client, url, accept).await.map_err(|fault| match fault {
-            Fault::Answer(
+            FetchError::Answer(
                 StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN,
             ) => LaunchpadError::NoSuchPpa { ppa: self.ppa.clone(), address: self.address.to_string() },
             other => self.error(other),
         })
     }
 
-    fn error(&self, fault: Fault) -> LaunchpadError {
+    fn error(&self, fault: FetchError) -> LaunchpadError {
         match fault {
-            Fault::Passing { reason, .. } => {
-                LaunchpadError::Away { ppa: self.ppa.clone(), address: self.address.to_string(), reason }
+            FetchError::Transient { reason, .. } => {
+                LaunchpadError::Unreachable { ppa: self.ppa.clone(), address: self.address.to_string(), reason }
             }
-            Fault::Answer(status) => self.refused(&format!("it answered {status}")),
-            Fault::Unusable(reason) => self.refused(&reason),
+            FetchError::Answer(status) => self.refused(&format!("it answered {status}")),
+            FetchError::Unusable(reason) => self.refused(&reason),
         }
     }
 

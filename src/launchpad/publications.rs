@@ -5,7 +5,7 @@
 use reqwest::StatusCode;
 use serde::Deserialize;
 
-use super::fetch::{self, Fault};
+use super::fetch::{self, FetchError};
 use super::{Launchpad, LaunchpadError};
 use crate::release::Release;
 use crate::request::SourcePackage;
@@ -39,7 +39,7 @@ impl Launchpad {
     /// Launchpad's order.
     ///
     /// # Errors
-    /// [`LaunchpadError::NoRelease`] when Launchpad does not know the release; [`LaunchpadError::is_temporary`] is true
+    /// [`LaunchpadError::NoRelease`] when Launchpad does not know the release; [`LaunchpadError::is_transient`] is true
     /// for a server's failure.
     pub async fn published(
         &self,
@@ -54,15 +54,17 @@ impl Launchpad {
             .append_pair("exact_match", "true")
             .append_pair("distro_series", api.below(&[DISTRIBUTION, release.as_str()]).as_str());
         let address = api.to_string();
-        let refused = |reason: String| LaunchpadError::NotTold { address: address.clone(), reason };
+        let refused = |reason: String| LaunchpadError::InvalidPublications { address: address.clone(), reason };
         let text = fetch::get(&self.client, &url, "application/json").await.map_err(|fault| match fault {
             // The answers for a series that does not exist.
-            Fault::Answer(StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND) => {
+            FetchError::Answer(StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND) => {
                 LaunchpadError::NoRelease { address: address.clone(), release: release.clone() }
             }
-            Fault::Answer(status) => refused(format!("it answered {status}")),
-            Fault::Passing { reason, .. } => LaunchpadError::Silent { address: address.clone(), reason },
-            Fault::Unusable(reason) => refused(reason),
+            FetchError::Answer(status) => refused(format!("it answered {status}")),
+            FetchError::Transient { reason, .. } => {
+                LaunchpadError::PublicationsUnreachable { address: address.clone(), reason }
+            }
+            FetchError::Unusable(reason) => refused(reason),
         })?;
         let answer: Answer =
             serde_json::from_str(&text).map_err(|_| refused("its answer lists no packages".to_owned()))?;

@@ -7,15 +7,15 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, warn};
 
-use super::journal::{self, Begun, Delivered, Journal};
+use super::journal::{self, DeliveryRecord, IntakeDecision, Journal};
 use crate::broker::{Broker, BrokerError};
 use crate::release::QueueName;
 use crate::request::line::Submission;
 
 /// Maximum number of waiting jobs; further senders wait until there is room.
-const WAITING: usize = 1024;
+const CAPACITY: usize = 1024;
 /// Maximum number of jobs in one batch.
-const TOGETHER: usize = 64;
+const BATCH_SIZE: usize = 64;
 
 /// Outcome of a delivery or of a user's requests.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,21 +37,21 @@ pub enum Answer {
 }
 
 enum Work {
-    Delivery(Delivered),
+    Delivery(DeliveryRecord),
     Requests(Vec<Submission>),
 }
 
-type Handed = (Work, oneshot::Sender<Answer>);
+type PendingWork = (Work, oneshot::Sender<Answer>);
 
 /// The sending end: accepts deliveries and requests.
 #[derive(Clone)]
 pub struct Intake {
-    sender: mpsc::Sender<Handed>,
+    sender: mpsc::Sender<PendingWork>,
 }
 
 /// The receiving end: records and queues what the senders pass on.
-pub struct Desk {
-    receiver: mpsc::Receiver<Handed>,
+pub struct IntakeWorker {
+    receiver: mpsc::Receiver<PendingWork>,
     journal: Journal,
     broker: Arc<Broker>,
     /// The site's queues.
@@ -69,22 +69,22 @@ impl Intake {
         broker: Arc<Broker>,
         known: Vec<QueueName>,
         changed: watch::Sender<()>,
-    ) -> (Self, Desk) {
-        let (sender, receiver) = mpsc::channel(WAITING);
-        (Self { sender }, Desk { receiver, journal, broker, known, changed, next: Timestamp::UNIX_EPOCH })
+    ) -> (Self, IntakeWorker) {
+        let (sender, receiver) = mpsc::channel(CAPACITY);
+        (Self { sender }, IntakeWorker { receiver, journal, broker, known, changed, next: Timestamp::UNIX_EPOCH })
     }
 
     /// Passes a delivery on and waits for its outcome.
-    pub async fn deliver(&self, delivery: Delivered) -> Answer {
-        self.hand_in(Work::Delivery(delivery)).await
+    pub async fn deliver(&self, delivery: DeliveryRecord) -> Answer {
+        self.enqueue(Work::Delivery(delivery)).await
     }
 
     /// Passes a user's requests on and waits for their outcome.
     pub async fn request(&self, requests: Vec<Submission>) -> Answer {
-        self.hand_in(Work::Requests(requests)).await
+        self.enqueue(Work::Requests(requests)).await
     }
 
-    async fn hand_in(&self, work: Work) -> Answer {
+    async fn enqueue(&self, work: Work) -> Answer {
         let ended = || "the service is being stopped".to_owned();
         let (sender, receiver) = oneshot::channel();
         if self.sender.send((work, sender)).await.is_err() {
@@ -94,17 +94,17 @@ impl Intake {
     }
 }
 
-impl Desk {
+impl IntakeWorker {
     /// Runs until every [`Intake`] is dropped and all accepted work is done.
     pub async fn serve(mut self) {
         let mut handed = Vec::new();
-        while self.receiver.recv_many(&mut handed, TOGETHER).await > 0 {
+        while self.receiver.recv_many(&mut handed, BATCH_SIZE).await > 0 {
             self.take(std::mem::take(&mut handed)).await;
             self.changed.send_replace(());
         }
     }
 
-    async fn take(&mut self, handed: Vec<Handed>) {
+    async fn take(&mut self, handed: Vec<PendingWork>) {
         // A delivery that depends on another one of the batch is decided after that one.
         let in_doubt = self.round(handed, false).await;
         if !in_doubt.is_empty() {
@@ -113,10 +113,10 @@ impl Desk {
     }
 
     /// Processes a batch. Returns what cannot be decided yet, unless it is the last round.
-    async fn round(&mut self, handed: Vec<Handed>, is_last: bool) -> Vec<Handed> {
+    async fn round(&mut self, handed: Vec<PendingWork>, is_last: bool) -> Vec<PendingWork> {
         let (mut deliveries, mut senders) = (Vec::new(), Vec::new());
         let mut batch: Vec<Job> = Vec::new();
-        let mut in_doubt: Vec<Handed> = Vec::new();
+        let mut in_doubt: Vec<PendingWork> = Vec::new();
         for (work, sender) in handed {
             match work {
                 Work::Delivery(delivery) => {
@@ -131,25 +131,25 @@ impl Desk {
             some => {
                 let now = Timestamp::now().max(self.next);
                 self.next = now + journal::TICK * i32::try_from(some.len()).unwrap_or(i32::MAX);
-                self.journal.begin(some.to_vec(), now).await
+                self.journal.record(some.to_vec(), now).await
             }
         };
         match begun {
             Ok(begun) => {
                 for ((begun, delivery), sender) in begun.into_iter().zip(deliveries).zip(senders) {
                     let answer = match begun {
-                        Begun::New(tests) => {
+                        IntakeDecision::New(tests) => {
                             let requests = tests.into_iter().map(|test| test.submission).collect();
                             batch.push(Job { delivery: Some(delivery.id), requests, sender });
                             continue;
                         }
-                        Begun::Done => Answer::Known,
-                        Begun::Unfinished if !is_last => {
+                        IntakeDecision::Done => Answer::Known,
+                        IntakeDecision::Unfinished if !is_last => {
                             in_doubt.push((Work::Delivery(delivery), sender));
                             continue;
                         }
-                        Begun::Unfinished => Answer::Unfinished,
-                        Begun::Repeated => Answer::Repeated,
+                        IntakeDecision::Unfinished => Answer::Unfinished,
+                        IntakeDecision::Repeated => Answer::Repeated,
                     };
                     let _ = sender.send(answer);
                 }
@@ -236,7 +236,7 @@ impl Desk {
         let ids: Vec<String> = jobs.iter().filter_map(|job| job.delivery.clone()).collect();
         // The requests are queued even if the journal cannot record it; the background task finds that later.
         if !ids.is_empty()
-            && let Err(failure) = self.journal.queued(ids).await
+            && let Err(failure) = self.journal.mark_queued(ids).await
         {
             error!("{failure}");
         }

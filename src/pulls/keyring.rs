@@ -12,16 +12,16 @@ use crate::forge::signature::{Secrets, is_same};
 use crate::forge::{Forge, Project};
 use crate::request::SourcePackage;
 use crate::server_url::ServerUrl;
-use crate::site::credentials::{Credentials, CredentialsError, Kind, Name, Opened, Stamp};
+use crate::site::credentials::{Credentials, CredentialsError, Kind, Name, OpenedCredential, Stamp};
 
 /// The credentials of a site that the web service and its commands use.
 pub struct Keyring {
     credentials: Credentials,
-    opened: Mutex<HashMap<(Kind, String), Found>>,
+    opened: Mutex<HashMap<(Kind, String), CachedCredential>>,
 }
 
 /// An opened credential, and the state of its file.
-type Found = (Option<Stamp>, Option<Opened>);
+type CachedCredential = (Option<Stamp>, Option<OpenedCredential>);
 
 impl Keyring {
     /// Creates a keyring of a site's credentials.
@@ -101,7 +101,7 @@ impl Keyring {
         Ok(found)
     }
 
-    fn get(&self, kind: Kind, name: &str) -> Result<Option<Opened>, CredentialsError> {
+    fn get(&self, kind: Kind, name: &str) -> Result<Option<OpenedCredential>, CredentialsError> {
         let Ok(name) = name.parse::<Name>() else { return Ok(None) };
         let stamp = self.credentials.stamp(kind, &name);
         let key = (kind, name.as_str().to_owned());

@@ -1,17 +1,17 @@
 //! Pull requests under test, from a delivery to the last status of its commit.
 //!
-//! [`intake`] records and queues deliveries. [`withdraw`] removes superseded requests from their queues. [`watch`]
-//! collects results. [`show`] reports states to the forge. [`rebuild`] restores tests that are not in the journal.
-//! [`asked`] takes care of the requests of users. These modules share only the [`journal`], so that each can be killed
-//! at any time.
+//! [`intake`] records and queues deliveries. [`withdraw`] removes superseded requests from their queues.
+//! [`result_collector`] collects results. [`status_reporter`] reports states to the forge. [`rebuild`] restores tests
+//! that are not in the journal. [`user_requests`] takes care of the requests of users. These modules share only the
+//! [`journal`], so that each can be killed at any time.
 
-pub mod asked;
 pub mod intake;
 pub mod journal;
 pub mod keyring;
 pub mod rebuild;
-pub mod show;
-pub mod watch;
+pub mod result_collector;
+pub mod status_reporter;
+pub mod user_requests;
 pub mod withdraw;
 
 use jiff::Timestamp;

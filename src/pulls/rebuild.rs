@@ -17,14 +17,14 @@ use crate::forge::{Commit, Forge, PullRequest};
 use crate::release::QueueName;
 use crate::request::line::Submission;
 use crate::request::{PULL_REQUEST, Parameters, Request, RequestId};
-use crate::result::Place;
+use crate::result::ResultLocation;
 use crate::runs;
 use crate::server_url::ServerUrl;
 use crate::site::credentials::CredentialsError;
 use crate::store::Store;
 
 /// Maximum number of results of a package that are read for their commits, the newest first.
-const RESULTS: usize = 50;
+const MAX_RESULTS: usize = 50;
 
 /// Reason why the tests of a project could not be restored.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +44,7 @@ pub enum RebuildError {
 }
 
 /// Services that are searched.
-pub struct Surroundings<'a> {
+pub struct RebuildServices<'a> {
     /// The journal to restore.
     pub journal: &'a Journal,
     /// The queue.
@@ -62,7 +62,7 @@ pub struct Surroundings<'a> {
 ///
 /// # Errors
 /// When the queue or the journal cannot be used.
-pub async fn from_queues(hooks: &[Hook], around: &Surroundings<'_>, now: Timestamp) -> Result<usize, RebuildError> {
+pub async fn from_queues(hooks: &[Hook], around: &RebuildServices<'_>, now: Timestamp) -> Result<usize, RebuildError> {
     let queues: BTreeSet<QueueName> = hooks.iter().flat_map(Hook::queues).collect();
     let queues: Vec<QueueName> = queues.into_iter().collect();
     let mut found: Vec<PullTest> = Vec::new();
@@ -92,7 +92,7 @@ pub async fn from_queues(hooks: &[Hook], around: &Surroundings<'_>, now: Timesta
             }
         }
     }
-    let found = around.journal.take_up(found).await?;
+    let found = around.journal.restore(found).await?;
     failure.map_or(Ok(found), |error| Err(error.into()))
 }
 
@@ -103,7 +103,7 @@ pub async fn from_queues(hooks: &[Hook], around: &Surroundings<'_>, now: Timesta
 /// When the forge or the journal cannot be used.
 pub async fn from_forge(
     hooks: &[&Hook],
-    around: &Surroundings<'_>,
+    around: &RebuildServices<'_>,
     since: Timestamp,
     now: Timestamp,
 ) -> Result<usize, RebuildError> {
@@ -134,13 +134,13 @@ pub async fn from_forge(
             let uuid = shown.link.as_deref().and_then(|link| of_page(around.service, link));
             let Some(uuid) = uuid else { continue };
             let pull =
-                PullRequest { number, commit: commit.clone(), open: true, updated: None, clone_url: String::new() };
+                PullRequest { number, commit: commit.clone(), is_open: true, updated: None, clone_url: String::new() };
             let test =
                 hooks.iter().find_map(|hook| of_context(hook, &shown.context, &pull, &uuid, since.max(now - month())));
             tests.extend(test);
         }
         // Recorded at once, whatever the next answer of the forge is.
-        found += around.journal.take_up(tests).await?;
+        found += around.journal.restore(tests).await?;
     }
     Ok(found)
 }
@@ -158,7 +158,7 @@ fn subject(hook: &Hook, request: &Request) -> Option<(u64, Commit)> {
     let number: u64 = variable(PULL_REQUEST)?.parse().ok()?;
     let url = variable(hook.forge.statuses_variable())?;
     let commit: Commit = url.rsplit('/').next()?.parse().ok()?;
-    let pull = PullRequest { number, commit: commit.clone(), open: true, updated: None, clone_url: String::new() };
+    let pull = PullRequest { number, commit: commit.clone(), is_open: true, updated: None, clone_url: String::new() };
     (hook.package == *request.package() && hook.statuses_url(&pull).eq_ignore_ascii_case(&url))
         .then_some((number, commit))
 }
@@ -172,10 +172,10 @@ fn recognised(hooks: &[Hook], request: Request, queue: &QueueName, now: Timestam
     let (hook, (number, commit)) = hooks.iter().find_map(|hook| Some((hook, subject(hook, &request)?)))?;
     let created = request.submitted().unwrap_or(now);
     let submission = Submission { queue: queue.clone(), request };
-    taken_up(hook, number, &commit, submission, created)
+    restored(hook, number, &commit, submission, created)
 }
 
-fn taken_up(hook: &Hook, number: u64, commit: &Commit, submission: Submission, created: Timestamp) -> Option<PullTest> {
+fn restored(hook: &Hook, number: u64, commit: &Commit, submission: Submission, created: Timestamp) -> Option<PullTest> {
     let test = PullTest::new(hook.forge, &hook.api, &hook.project, number, commit, submission, created)?;
     // The order of commits is unknown: this one supersedes none, and any other supersedes it.
     let changed = Timestamp::UNIX_EPOCH;
@@ -201,7 +201,7 @@ fn of_context(
         };
         let request = Request::new(hook.package.clone(), parameters).ok()?;
         let is_it = status::context(&request, &queue) == context;
-        is_it.then(|| taken_up(hook, pull.number, &pull.commit, Submission { queue, request }, created))?
+        is_it.then(|| restored(hook, pull.number, &pull.commit, Submission { queue, request }, created))?
     })
 }
 
@@ -211,9 +211,9 @@ async fn tested(hook: &Hook, store: &Store, since: Timestamp) -> HashMap<Commit,
     for queue in hook.queues() {
         let parameters = Parameters { ppas: hook.ppas.clone(), ..Parameters::default() };
         let Ok(request) = Request::new(hook.package.clone(), parameters) else { continue };
-        let place = Place::of(&request, &queue);
+        let place = ResultLocation::of(&request, &queue);
         let Ok(runs) = runs::since(store, &place.container, &place.path.prefix(), since).await else { continue };
-        for run in runs.iter().rev().take(RESULTS) {
+        for run in runs.iter().rev().take(MAX_RESULTS) {
             if let Ok(recorded) = run.request(store).await
                 && let Some((number, commit)) = subject(hook, &recorded.submission.request)
             {

@@ -9,14 +9,14 @@ use tracing::info;
 
 use super::journal::{Journal, JournalError};
 use super::{PullTest, Stage};
-use crate::broker::{Broker, BrokerError, Message, Pile};
+use crate::broker::{Broker, BrokerError, Message, MessageState};
 use crate::release::QueueName;
 use crate::request::Request;
 
 /// Maximum number of searches for a request in its queue and at the workers.
-const LOOKS: u32 = 3;
+const MAX_POLLS: u32 = 3;
 /// Interval between searches.
-const PAUSE: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Reason why requests could not be removed.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +59,7 @@ async fn of_queue(
     let reasons: HashMap<String, &PullTest> = tests.iter().map(|test| (test.uuid.to_string(), test)).collect();
     let mut wanted: HashSet<String> = reasons.keys().cloned().collect();
     for look in 1.. {
-        for pile in [Pile::Ready, Pile::Delayed] {
+        for pile in [MessageState::Ready, MessageState::Delayed] {
             for uuid in take_out(broker, queue, pile, wanted.clone()).await? {
                 wanted.remove(&uuid);
                 if let Some(test) = reasons.get(&uuid) {
@@ -70,17 +70,17 @@ async fn of_queue(
         }
         for uuid in running(broker).await? {
             if let Some(test) = reasons.get(&uuid).filter(|_| wanted.remove(&uuid)) {
-                journal.leave(test.uuid.clone()).await?;
+                journal.cancel_withdrawal(test.uuid.clone()).await?;
             }
         }
-        if wanted.is_empty() || look == LOOKS {
+        if wanted.is_empty() || look == MAX_POLLS {
             break;
         }
         // Another client may have held the queue's messages.
-        sleep(PAUSE).await;
+        sleep(POLL_INTERVAL).await;
     }
     for test in wanted.iter().filter_map(|uuid| reasons.get(uuid)) {
-        journal.leave(test.uuid.clone()).await?;
+        journal.cancel_withdrawal(test.uuid.clone()).await?;
     }
     Ok(())
 }
@@ -93,7 +93,7 @@ async fn running(broker: &Broker) -> Result<Vec<String>, BrokerError> {
 async fn take_out(
     broker: &Broker,
     queue: &QueueName,
-    pile: Pile,
+    pile: MessageState,
     wanted: HashSet<String>,
 ) -> Result<HashSet<String>, BrokerError> {
     let taken = Arc::new(Mutex::new(HashSet::new()));

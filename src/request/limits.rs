@@ -6,7 +6,7 @@
 use super::{InvalidRequest, Parameters, SourcePackage, TestSource};
 
 /// Maximum size of a queue's message, in bytes. Everything within the other limits fits into it.
-pub(super) const MAX_MESSAGE: usize = 1 << 20;
+pub(super) const MAX_MESSAGE_BYTES: usize = 1 << 20;
 
 /// A limit of one field.
 struct Limit {

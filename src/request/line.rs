@@ -1,6 +1,6 @@
 //! The line form of a batch: `QUEUE:SRC {json}`, as proposed-migration writes it in file mode.
 
-use super::wire::Cosmetic;
+use super::wire::CosmeticPolicy;
 use super::{InvalidRequest, Request};
 use crate::release::QueueName;
 
@@ -24,7 +24,7 @@ impl Submission {
             .split_once(':')
             .ok_or_else(|| InvalidRequest::new("line", line, "has the form QUEUE:SRC {parameters}"))?;
         let queue = queue.parse().map_err(|error| InvalidRequest::new("queue", queue, format!("{error}")))?;
-        Ok(Self { queue, request: Request::parse_text(request, &mut Cosmetic::Strict)? })
+        Ok(Self { queue, request: Request::parse_text(request, &mut CosmeticPolicy::Strict)? })
     }
 
     /// Returns the line, which [`Submission::parse_line`] parses into the same submission.

@@ -136,21 +136,21 @@ impl Request {
 
     /// Returns the request with an id: its own, or else a new random one.
     #[must_use]
-    pub fn identified(mut self) -> Self {
+    pub fn with_id(mut self) -> Self {
         self.parameters.uuid.get_or_insert_with(RequestId::random);
         self
     }
 
     /// Returns the request with a new random id instead of its own.
     #[must_use]
-    pub fn reidentified(mut self) -> Self {
+    pub fn with_new_id(mut self) -> Self {
         self.parameters.uuid = Some(RequestId::random());
         self
     }
 
     /// Returns the request with its time of submission, in UTC, unless it has one.
     #[must_use]
-    pub fn submitted_at(mut self, time: jiff::Timestamp) -> Self {
+    pub fn with_submit_time(mut self, time: jiff::Timestamp) -> Self {
         let text = time.strftime("%Y-%m-%d %H:%M:%S+0000").to_string();
         if self.parameters.submit_time.is_none() {
             self.parameters.submit_time = text.parse().ok();
@@ -160,7 +160,7 @@ impl Request {
 
     /// Returns the request with this requester, unless it names one.
     #[must_use]
-    pub fn requested_by(mut self, requester: &Text) -> Self {
+    pub fn with_requester(mut self, requester: &Text) -> Self {
         self.parameters.requester.get_or_insert_with(|| requester.clone());
         self
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::limits::{self, MAX_MESSAGE};
+use super::limits::{self, MAX_MESSAGE_BYTES};
 use super::{InvalidRequest, Parameters, Ppa, Request, RequestId, TestSource, Text};
 
 /// The parameters with a field of their own.
@@ -27,7 +27,7 @@ pub(super) const KNOWN_KEYS: [&str; 14] = [
 const ORIGIN: &str = "apt-ci-origin";
 
 /// Handling of invalid fields that do not change the test: `requester`, `submit-time` and `uuid`.
-pub(super) enum Cosmetic<'a> {
+pub(super) enum CosmeticPolicy<'a> {
     /// An invalid field is an error: the author of the text can correct it.
     Strict,
     /// An invalid field is repaired or left out, with a note: a test must not be lost for it.
@@ -50,13 +50,13 @@ impl Request {
     /// # Errors
     /// The same as for [`Request::parse`].
     pub fn parse_noting(body: &[u8], notes: &mut Vec<String>) -> Result<Self, InvalidRequest> {
-        limits::bounded("request", "bytes", body.len(), MAX_MESSAGE)?;
+        limits::bounded("request", "bytes", body.len(), MAX_MESSAGE_BYTES)?;
         let text = std::str::from_utf8(body)
             .map_err(|_| InvalidRequest::new("request", String::from_utf8_lossy(body), "is not UTF-8"))?;
-        Self::parse_text(text, &mut Cosmetic::Repaired(notes))
+        Self::parse_text(text, &mut CosmeticPolicy::Repaired(notes))
     }
 
-    pub(super) fn parse_text(text: &str, cosmetic: &mut Cosmetic<'_>) -> Result<Self, InvalidRequest> {
+    pub(super) fn parse_text(text: &str, cosmetic: &mut CosmeticPolicy<'_>) -> Result<Self, InvalidRequest> {
         let text = text.trim();
         let (package, parameters) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
         let package = package.parse()?;
@@ -135,7 +135,7 @@ pub fn shown(body: &[u8]) -> String {
     shown
 }
 
-fn read_parameters(json: &str, cosmetic: &mut Cosmetic<'_>) -> Result<Parameters, InvalidRequest> {
+fn read_parameters(json: &str, cosmetic: &mut CosmeticPolicy<'_>) -> Result<Parameters, InvalidRequest> {
     // The error does not quote the text, which may have a PPA's token.
     let mut map = match serde_json::from_str(json) {
         Ok(Value::Object(map)) => map,
@@ -224,7 +224,7 @@ where
 fn take_cosmetic<T>(
     map: &mut Map<String, Value>,
     key: &'static str,
-    cosmetic: &mut Cosmetic<'_>,
+    cosmetic: &mut CosmeticPolicy<'_>,
     repair: impl FnOnce(&Value) -> Option<T>,
 ) -> Result<Option<T>, InvalidRequest>
 where
@@ -232,7 +232,7 @@ where
 {
     let given = map.get(key).cloned();
     match (take(map, key), cosmetic) {
-        (Err(error), Cosmetic::Repaired(notes)) => {
+        (Err(error), CosmeticPolicy::Repaired(notes)) => {
             let repaired = given.as_ref().and_then(repair);
             let what = if repaired.is_some() { "was shortened or rewritten" } else { "was left out" };
             notes.push(format!("{key} {what}: {}", error.rule));

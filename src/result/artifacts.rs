@@ -11,13 +11,13 @@ use tar::{Builder, EntryType, Header};
 
 use super::manifest::Inventory;
 use super::redact::Redactor;
-use super::sources::Promised;
-use crate::beneath::Folder;
+use super::sources::ExactReader;
+use crate::confined_folder::ConfinedFolder;
 
 /// Archive member that lists what could not be kept.
 const LEFT_OUT: &str = "left-out";
 /// Maximum size of the list, in bytes. Entries beyond it are only counted.
-const LONGEST_LIST: usize = 1 << 20;
+const MAX_LIST_BYTES: usize = 1 << 20;
 
 /// Writes everything under `root` to an archive, in the order of names, except the top-level names in `except`.
 ///
@@ -34,11 +34,11 @@ pub(super) fn write<W: Write>(
     let mut archive = Archive {
         tar: Builder::new(writer),
         redactor,
-        room: Room::default(),
+        room: SizeBudget::default(),
         left_out: LeftOut::default(),
         inventory: Inventory::default(),
     };
-    let root = match Folder::open(root) {
+    let root = match ConfinedFolder::open(root) {
         Ok(root) => root,
         // A test that never started has no output folder.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -51,7 +51,7 @@ pub(super) fn write<W: Write>(
             return Ok((archive.tar.into_inner()?, archive.inventory));
         }
     };
-    archive.room = Room::measure(&root, except, room);
+    archive.room = SizeBudget::measure(&root, except, room);
     let mut faults = Vec::new();
     let mut pending = top(&root, except, &mut faults);
     let name_taken = pending.iter().any(|path| path == Path::new(LEFT_OUT));
@@ -85,17 +85,17 @@ fn append_text<W: Write>(tar: &mut Builder<W>, name: &str, text: &str) -> io::Re
 }
 
 /// Path that cannot be read completely, and the error.
-type Fault = (PathBuf, io::Error);
+type ReadError = (PathBuf, io::Error);
 
 /// Returns the top-level paths of the output, last name first.
-fn top(root: &Folder, except: &[&str], faults: &mut Vec<Fault>) -> Vec<PathBuf> {
+fn top(root: &ConfinedFolder, except: &[&str], faults: &mut Vec<ReadError>) -> Vec<PathBuf> {
     let mut paths = children(root, Path::new(""), faults);
     paths.retain(|path| !except.iter().any(|name| path == Path::new(name)));
     paths
 }
 
 /// Returns the paths in a folder, last name first: the caller uses them as a stack.
-fn children(root: &Folder, path: &Path, faults: &mut Vec<Fault>) -> Vec<PathBuf> {
+fn children(root: &ConfinedFolder, path: &Path, faults: &mut Vec<ReadError>) -> Vec<PathBuf> {
     let (mut names, fault) = root.names(path);
     faults.extend(fault.map(|fault| (path.to_owned(), fault)));
     names.sort_unstable_by(|a, b| b.cmp(a));
@@ -104,7 +104,7 @@ fn children(root: &Folder, path: &Path, faults: &mut Vec<Fault>) -> Vec<PathBuf>
 
 /// Space for files, and which of them fit.
 #[derive(Default)]
-struct Room {
+struct SizeBudget {
     /// Maximum size of all files together, in bytes.
     all: u64,
     left: u64,
@@ -112,9 +112,9 @@ struct Room {
     largest: (u64, usize),
 }
 
-impl Room {
+impl SizeBudget {
     /// Measures all files and decides which are kept: the smallest ones, as long as they fit.
-    fn measure(root: &Folder, except: &[&str], room: u64) -> Self {
+    fn measure(root: &ConfinedFolder, except: &[&str], room: u64) -> Self {
         let mut sizes = Vec::new();
         let mut total: u64 = 0;
         // Errors are ignored here: `write` names what cannot be read.
@@ -169,7 +169,7 @@ struct LeftOut {
 
 impl LeftOut {
     fn add(&mut self, name: &str, reason: &str) {
-        if self.text.len() + name.len() + reason.len() < LONGEST_LIST {
+        if self.text.len() + name.len() + reason.len() < MAX_LIST_BYTES {
             self.text.extend([name, ": ", reason, "\n"]);
         } else {
             self.more += 1;
@@ -188,7 +188,7 @@ impl LeftOut {
 struct Archive<'a, W: Write> {
     tar: Builder<W>,
     redactor: &'a Redactor,
-    room: Room,
+    room: SizeBudget,
     left_out: LeftOut,
     inventory: Inventory,
 }
@@ -213,7 +213,7 @@ impl<W: Write> Archive<'_, W> {
     }
 
     /// Appends a file, folder or link, and returns whether it is a folder whose contents follow.
-    fn append(&mut self, root: &Folder, path: &Path) -> io::Result<bool> {
+    fn append(&mut self, root: &ConfinedFolder, path: &Path) -> io::Result<bool> {
         let metadata = match root.metadata(path) {
             Ok(metadata) => metadata,
             Err(error) => {
@@ -239,7 +239,7 @@ impl<W: Write> Archive<'_, W> {
             match root.regular(path) {
                 Ok((file, metadata)) if self.room.take(metadata.len()) => {
                     let mut header = header(&metadata, EntryType::Regular, metadata.len());
-                    let mut bytes = Promised::new(file, metadata.len());
+                    let mut bytes = ExactReader::new(file, metadata.len());
                     self.tar.append_data(&mut header, member, self.redactor.read(&mut bytes))?;
                     self.inventory.keep(&self.name(path), metadata.len());
                     if let Some(fault) = bytes.into_fault() {
@@ -285,7 +285,7 @@ mod tests {
                 std::fs::create_dir_all(&below).unwrap();
                 std::fs::write(below.join(number.to_string()), vec![0; *size as usize]).unwrap();
             }
-            let mut limits = Room::measure(&Folder::open(folder.path()).unwrap(), &[], room);
+            let mut limits = SizeBudget::measure(&ConfinedFolder::open(folder.path()).unwrap(), &[], room);
             let kept: Vec<u64> = sizes.iter().copied().filter(|size| limits.take(*size)).collect();
             prop_assert!(kept.iter().sum::<u64>() <= room);
             // The next larger file would not have fit, and no larger one is kept.

@@ -14,30 +14,31 @@ use serde::{Deserialize, Serialize};
 use tar::{Builder, Header};
 
 use super::artifacts;
+use super::bundle_input::BundleInput;
 use super::facts::Facts;
 use super::layout::{ARTIFACTS, LOG, READABLE_BY, RESULT, RunId};
 use super::listing::{RunSummary, with_length};
 use super::log;
-use super::manifest::{Inventory, Manifest, Published};
-use super::material::Material;
+use super::manifest::{Inventory, Manifest, PublishedSize};
 use super::record::RequestRecord;
 use super::redact::Redactor;
-use super::sources::{Promised, open_regular};
+use super::sources::{ExactReader, open_regular};
 use crate::request::Request;
 use crate::store::ObjectHeaders;
 
 /// File that marks a bundle as complete and describes it.
-const MARK: &str = "bundle.json";
-/// File with the run id, if it is not the one in [`MARK`]. It is written before anything is stored under that id.
+const BUNDLE_MANIFEST: &str = "bundle.json";
+/// File with the run id, if it is not the one in [`BUNDLE_MANIFEST`]. It is written before anything is stored under
+/// that id.
 const RUN_ID: &str = "run-id";
 /// File with the run id under which the bundle is known to be published.
 const CONFIRMED: &str = "confirmed";
 /// Maximum size of autopkgtest's own files that are copied into result.tar, in bytes. Every reader fetches result.tar.
-const SMALL: u64 = 4 << 20;
-const COPIED: [&str; 2] = ["testbed-packages", "summary"];
+const MAX_COPIED_BYTES: u64 = 4 << 20;
+const COPIED_FILES: [&str; 2] = ["testbed-packages", "summary"];
 
 /// Maximum size of a run's published artifacts, in bytes before compression. Beyond it, the largest files are left out.
-pub const ARTIFACTS_LIMIT: u64 = 4 << 30;
+pub const MAX_ARTIFACTS_BYTES: u64 = 4 << 30;
 
 /// Maximum sizes of a bundle's parts, in bytes.
 #[derive(Clone, Copy)]
@@ -51,7 +52,8 @@ struct Limits {
     log: (u64, u64),
 }
 
-const LIMITS: Limits = Limits { artifacts: ARTIFACTS_LIMIT, archive: 5 << 30, log: (log::KEEP_HEAD, log::KEEP_TAIL) };
+const LIMITS: Limits =
+    Limits { artifacts: MAX_ARTIFACTS_BYTES, archive: 5 << 30, log: (log::MAX_LOG_HEAD, log::MAX_LOG_TAIL) };
 
 /// Error while a bundle is written or read.
 #[derive(Debug, thiserror::Error)]
@@ -133,9 +135,9 @@ pub struct BundleFile {
     pub headers: ObjectHeaders,
 }
 
-/// Contents of [`MARK`].
+/// Contents of [`BUNDLE_MANIFEST`].
 #[derive(Serialize, Deserialize)]
-struct Mark {
+struct BundleManifest {
     summary: RunSummary,
     sizes: Sizes,
     /// The run's first id. Absent when an older version wrote the bundle.
@@ -149,11 +151,11 @@ struct Mark {
     admitted: Option<bool>,
 }
 
-impl Mark {
+impl BundleManifest {
     fn read(dir: &Path) -> Result<Option<Self>, BundleError> {
-        let Some(text) = read_if_there(&dir.join(MARK))? else { return Ok(None) };
+        let Some(text) = read_if_there(&dir.join(BUNDLE_MANIFEST))? else { return Ok(None) };
         let mark = serde_json::from_str(&text);
-        mark.map(Some).map_err(|error| BundleError::damaged(dir, format!("{MARK} cannot be read: {error}")))
+        mark.map(Some).map_err(|error| BundleError::damaged(dir, format!("{BUNDLE_MANIFEST} cannot be read: {error}")))
     }
 }
 
@@ -175,15 +177,15 @@ struct Sizes {
 ///
 /// # Errors
 /// [`BundleError::DiskFull`], or when a file cannot be written. Output that cannot be read is named in the archive
-/// instead, and so is output that is left out: the largest files when there are more than [`ARTIFACTS_LIMIT`] bytes, or
-/// everything when the compressed archive has more than 5 GiB, which no store accepts.
-pub fn pack(material: &Material<'_>, destination: &Path) -> Result<Bundle, BundleError> {
+/// instead, and so is output that is left out: the largest files when there are more than [`MAX_ARTIFACTS_BYTES`]
+/// bytes, or everything when the compressed archive has more than 5 GiB, which no store accepts.
+pub fn pack(material: &BundleInput<'_>, destination: &Path) -> Result<Bundle, BundleError> {
     pack_within(&LIMITS, material, destination)
 }
 
-fn pack_within(limits: &Limits, material: &Material<'_>, destination: &Path) -> Result<Bundle, BundleError> {
+fn pack_within(limits: &Limits, material: &BundleInput<'_>, destination: &Path) -> Result<Bundle, BundleError> {
     fs::create_dir_all(destination).map_err(|error| BundleError::new("making", destination, error))?;
-    for name in [MARK, RUN_ID, CONFIRMED, READABLE_BY] {
+    for name in [BUNDLE_MANIFEST, RUN_ID, CONFIRMED, READABLE_BY] {
         let path = destination.join(name);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -198,7 +200,7 @@ fn pack_within(limits: &Limits, material: &Material<'_>, destination: &Path) -> 
 
     let mut draft = Draft::new(destination);
     let (written, log) = draft.write(LOG, |file| log::write(material, &redactor, limits.log, file))?;
-    files.insert(LOG, Published { size: written.bytes, stored: log, left_out: written.left_out });
+    files.insert(LOG, PublishedSize { size: written.bytes, stored: log, left_out: written.left_out });
 
     let readers = &material.request.parameters().readable_by;
     let readable_by = if readers.is_empty() {
@@ -206,15 +208,15 @@ fn pack_within(limits: &Limits, material: &Material<'_>, destination: &Path) -> 
     } else {
         let text: String = readers.iter().map(|user| format!("{user}\n")).collect();
         let ((), size) = draft.write(READABLE_BY, |file| file.write_all(text.as_bytes()))?;
-        files.insert(READABLE_BY, Published { size, stored: size, left_out: 0 });
+        files.insert(READABLE_BY, PublishedSize { size, stored: size, left_out: 0 });
         Some(size)
     };
 
     let copied = copied(material);
-    let told: Vec<&str> =
-        facts.told.iter().copied().chain(["log"]).chain(copied.iter().map(|(name, ..)| *name)).collect();
-    let (size, artifacts, inventory) = write_artifacts(limits, material, &told, &redactor, &mut draft)?;
-    files.insert(ARTIFACTS, Published { size, stored: artifacts, left_out: 0 });
+    let covered: Vec<&str> =
+        facts.covered.iter().copied().chain(["log"]).chain(copied.iter().map(|(name, ..)| *name)).collect();
+    let (size, artifacts, inventory) = write_artifacts(limits, material, &covered, &redactor, &mut draft)?;
+    files.insert(ARTIFACTS, PublishedSize { size, stored: artifacts, left_out: 0 });
 
     let manifest = serde_json::to_string(&Manifest { files, artifacts: &inventory });
     let manifest = manifest.map_err(|error| BundleError::damaged(destination, error.to_string()))?;
@@ -226,9 +228,10 @@ fn pack_within(limits: &Limits, material: &Material<'_>, destination: &Path) -> 
     let request = Some(RequestRecord::of(material.request));
     // Also without a token: an archive that refuses access belongs to another owner.
     let admitted = material.request.parameters().ppas.is_empty() || material.output.join("log").exists();
-    let mark = Mark { summary: facts.summary, sizes, run: Some(run.to_string()), request, admitted: Some(admitted) };
+    let mark =
+        BundleManifest { summary: facts.summary, sizes, run: Some(run.to_string()), request, admitted: Some(admitted) };
     let text = serde_json::to_vec(&mark).map_err(|error| BundleError::damaged(destination, error.to_string()))?;
-    draft.complete(MARK, &text)?;
+    draft.complete(BUNDLE_MANIFEST, &text)?;
     Ok(Bundle {
         dir: destination.to_owned(),
         summary: mark.summary,
@@ -247,7 +250,7 @@ impl Bundle {
     /// # Errors
     /// When it exists and cannot be read, or is damaged.
     pub fn open(dir: &Path) -> Result<Option<Self>, BundleError> {
-        let Some(mark) = Mark::read(dir)? else { return Ok(None) };
+        let Some(mark) = BundleManifest::read(dir)? else { return Ok(None) };
         let Sizes { log, artifacts, result, readable_by } = mark.sizes;
         let sizes =
             [(LOG, Some(log)), (ARTIFACTS, Some(artifacts)), (RESULT, Some(result)), (READABLE_BY, readable_by)];
@@ -309,7 +312,7 @@ impl Bundle {
     pub fn run_id(&self) -> Result<Option<RunId>, BundleError> {
         let text = match read_if_there(&self.dir.join(RUN_ID))? {
             Some(text) => Some(text),
-            None => Mark::read(&self.dir)?.and_then(|mark| mark.run),
+            None => BundleManifest::read(&self.dir)?.and_then(|mark| mark.run),
         };
         match text.map(|text| text.lines().next().unwrap_or_default().trim().parse()) {
             None => Ok(None),
@@ -430,13 +433,14 @@ fn sync_folder(folder: &Path) -> Result<(), BundleError> {
 /// Writes artifacts.tar.gz. Returns its size before and after compression, and the inventory.
 fn write_artifacts(
     limits: &Limits,
-    material: &Material<'_>,
-    told: &[&str],
+    material: &BundleInput<'_>,
+    covered: &[&str],
     redactor: &Redactor,
     draft: &mut Draft<'_>,
 ) -> Result<(u64, u64, Inventory), BundleError> {
     let ((size, mut inventory), stored) = draft.write(ARTIFACTS, |file| {
-        let (tar, inventory) = artifacts::write(material.output, told, limits.artifacts, redactor, Counted::new(file))?;
+        let (tar, inventory) =
+            artifacts::write(material.output, covered, limits.artifacts, redactor, CountingEncoder::new(file))?;
         tar.inner.finish()?;
         Ok((tar.bytes, inventory))
     })?;
@@ -447,7 +451,7 @@ fn write_artifacts(
     let reason = format!("everything: {stored} bytes when compressed, and a store takes at most {most}");
     inventory.leave_out_everything(&reason);
     let (size, stored) = draft.write(ARTIFACTS, |file| {
-        let tar = artifacts::write_nothing(&reason, Counted::new(file))?;
+        let tar = artifacts::write_nothing(&reason, CountingEncoder::new(file))?;
         tar.inner.finish()?;
         Ok(tar.bytes)
     })?;
@@ -455,18 +459,18 @@ fn write_artifacts(
 }
 
 /// Compressing writer that counts the bytes before compression.
-struct Counted<W: Write> {
+struct CountingEncoder<W: Write> {
     inner: GzEncoder<W>,
     bytes: u64,
 }
 
-impl<W: Write> Counted<W> {
+impl<W: Write> CountingEncoder<W> {
     fn new(file: W) -> Self {
         Self { inner: GzEncoder::new(file, Compression::new(6)), bytes: 0 }
     }
 }
 
-impl<W: Write> Write for Counted<W> {
+impl<W: Write> Write for CountingEncoder<W> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         let count = self.inner.write(buffer)?;
         self.bytes += count as u64;
@@ -479,14 +483,14 @@ impl<W: Write> Write for Counted<W> {
 }
 
 /// Opens autopkgtest's own files that are copied into result.tar. Files that cannot be opened become artifacts.
-fn copied(material: &Material<'_>) -> Vec<(&'static str, File, Metadata)> {
+fn copied(material: &BundleInput<'_>) -> Vec<(&'static str, File, Metadata)> {
     let open = |name| open_regular(&material.output.join(name)).ok().map(|(file, metadata)| (name, file, metadata));
-    COPIED.into_iter().filter_map(open).filter(|(_, _, metadata)| metadata.len() <= SMALL).collect()
+    COPIED_FILES.into_iter().filter_map(open).filter(|(_, _, metadata)| metadata.len() <= MAX_COPIED_BYTES).collect()
 }
 
 /// Writes result.tar.
 fn write_result(
-    material: &Material<'_>,
+    material: &BundleInput<'_>,
     facts: &Facts,
     manifest: &str,
     copied: Vec<(&'static str, File, Metadata)>,
@@ -516,7 +520,7 @@ fn write_result(
     }
     for (name, file, metadata) in copied {
         let time = u64::try_from(metadata.mtime()).unwrap_or(now);
-        let bytes = redactor.read(Promised::new(file, metadata.len()));
+        let bytes = redactor.read(ExactReader::new(file, metadata.len()));
         tar.append_data(&mut header(metadata.len(), time), name, bytes)?;
     }
     tar.into_inner().map(drop)

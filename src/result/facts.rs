@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use super::bundle_input::BundleInput;
 use super::listing::RunSummary;
-use super::material::Material;
 use super::options::RunOptions;
 use super::outcome::Outcome;
 use super::record::{self, RequestRecord};
@@ -14,10 +14,10 @@ use super::redact::Redactor;
 use super::sources::read_text;
 
 /// Maximum size of autopkgtest's own JSON files, in bytes. They are far smaller; a larger file is not autopkgtest's.
-const TEXT_LIMIT: u64 = 1 << 20;
+const MAX_TESTINFO_BYTES: u64 = 1 << 20;
 const TRIGGERS_VARIABLE: &str = "ADT_TEST_TRIGGERS";
 /// Member of testinfo.json with what apt-ci adds.
-const OWN: &str = "apt-ci";
+const OWN_MEMBER: &str = "apt-ci";
 
 /// The facts about a run.
 pub(super) struct Facts {
@@ -25,16 +25,16 @@ pub(super) struct Facts {
     /// The text of `testinfo.json`.
     pub(super) testinfo: String,
     /// Files of the output folder whose contents are in the facts, so that the artifacts need not repeat them.
-    pub(super) told: Vec<&'static str>,
+    pub(super) covered: Vec<&'static str>,
 }
 
 impl Facts {
     /// Reads the facts from the output and redacts them, except for the request's id, which is public.
-    pub(super) fn gather(material: &Material<'_>, redactor: &Redactor) -> Self {
-        let mut told = Vec::new();
+    pub(super) fn gather(material: &BundleInput<'_>, redactor: &Redactor) -> Self {
+        let mut covered = Vec::new();
         let version = tested_version(material.output);
         if version.is_some() {
-            told.push("testpkg-version");
+            covered.push("testpkg-version");
         }
         let version = version.unwrap_or_else(|| {
             let denylisted = Outcome::from_exit_code(material.exit_code) == Outcome::Denylisted;
@@ -42,7 +42,7 @@ impl Facts {
         });
         let testinfo = testinfo(material.output);
         if testinfo.is_some() {
-            told.push("testinfo.json");
+            covered.push("testinfo.json");
         }
         let parameters = material.request.parameters();
         let clean = |text: String| redactor.text(&text).into_owned();
@@ -62,7 +62,7 @@ impl Facts {
                 options: Some(options),
             },
             testinfo: complete_testinfo(testinfo, material, redactor),
-            told,
+            covered,
         }
     }
 }
@@ -84,7 +84,7 @@ fn tested_version(output: &Path) -> Option<String> {
 
 /// Returns autopkgtest's own testinfo.json, if it is a JSON object.
 fn testinfo(output: &Path) -> Option<Map<String, Value>> {
-    match serde_json::from_str(&read_text(&output.join("testinfo.json"), TEXT_LIMIT)?) {
+    match serde_json::from_str(&read_text(&output.join("testinfo.json"), MAX_TESTINFO_BYTES)?) {
         Ok(Value::Object(map)) => Some(map),
         _ => None,
     }
@@ -95,7 +95,7 @@ fn testinfo(output: &Path) -> Option<Map<String, Value>> {
 /// had no result; `proof`, the [record of what was tested](super::proof), if there is one; and `request`, the request's
 /// parameters, so that it can be submitted again. `secrets-left-out` says that these are incomplete; `other-parameters`
 /// names parameters that this version does not know.
-fn complete_testinfo(testinfo: Option<Map<String, Value>>, material: &Material<'_>, redactor: &Redactor) -> String {
+fn complete_testinfo(testinfo: Option<Map<String, Value>>, material: &BundleInput<'_>, redactor: &Redactor) -> String {
     let parameters = material.request.parameters();
     let mut testinfo = testinfo.unwrap_or_default();
     let mut environment: Vec<String> = match testinfo.get("custom_environment").and_then(Value::as_array) {
@@ -133,6 +133,6 @@ fn complete_testinfo(testinfo: Option<Map<String, Value>>, material: &Material<'
     own["uuid"] = json!(material.request.uuid().map(|id| id.as_str()));
     testinfo.insert("custom_environment".to_owned(), json!(environment));
     let mut testinfo = redactor.value(Value::Object(testinfo));
-    testinfo[OWN] = own;
+    testinfo[OWN_MEMBER] = own;
     format!("{testinfo:#}\n")
 }

@@ -36,7 +36,7 @@ pub fn container(release: &Release) -> String {
 
 /// Location of a request's results: the container, who may read it, and the path in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct ResultLocation {
     /// `[private-]autopkgtest-RELEASE[-OWNER-PPANAME]`: the last PPA of a request names its container.
     pub container: String,
     /// Readers of the container. When the request of a private run names no user of the store, only the store's owner.
@@ -45,7 +45,7 @@ pub struct Place {
     pub path: PackagePath,
 }
 
-impl Place {
+impl ResultLocation {
     /// Returns the location for results of a request from this queue.
     pub fn of(request: &Request, queue: &QueueName) -> Self {
         let parameters = request.parameters();
@@ -287,13 +287,13 @@ mod tests {
             (r#"{"swiftuser": "ann", "readable-by": ["bob"]}"#, "private-autopkgtest-noble", private(&["ann"])),
         ] {
             let request = Request::parse(format!("libpng {parameters}").as_bytes()).unwrap();
-            let place = Place::of(&request, &"debci-ppa-noble-amd64".parse().unwrap());
+            let place = ResultLocation::of(&request, &"debci-ppa-noble-amd64".parse().unwrap());
             assert_eq!((place.container.as_str(), &place.access), (container, &access), "{parameters}");
             assert_eq!(place.path.prefix(), "noble/amd64/libp/libpng/");
-            assert!(Place::is_container(container));
+            assert!(ResultLocation::is_container(container));
         }
         for name in ["", "private-", "autopkgtest-", "private-autopkgtest-", "v1", "private-private-autopkgtest-x"] {
-            assert!(!Place::is_container(name), "{name}");
+            assert!(!ResultLocation::is_container(name), "{name}");
         }
     }
 

@@ -20,9 +20,9 @@ use super::outcome::Outcome;
 use super::proof::ProofVerdict;
 
 /// Maximum size of a Content-Type with triggers, in bytes: servers and proxies limit a header, often to 4 kB or 8 kB.
-const LIMIT: usize = 3000;
+const MAX_CONTENT_TYPE_BYTES: usize = 3000;
 /// Maximum size of one encoded text, in bytes. The rest is cut off.
-const TEXT_LIMIT: usize = 600;
+const MAX_TEXT_BYTES: usize = 600;
 
 const MEDIA_TYPE: &str = "application/x-tar";
 const LENGTH: &str = "length";
@@ -84,7 +84,7 @@ impl RunSummary {
             let words: Vec<String> =
                 triggers.iter().map(|trigger| utf8_percent_encode(trigger, WORD).to_string()).collect();
             let words = words.join(" ");
-            if text.len() + words.len() + tail.len() < LIMIT {
+            if text.len() + words.len() + tail.len() < MAX_CONTENT_TYPE_BYTES {
                 let _ = write!(text, "; triggers=\"{words}\"");
             } else {
                 let _ = write!(text, "; triggers-omitted={}", triggers.len());
@@ -139,8 +139,8 @@ fn push_text(text: &mut String, name: &str, value: &str) {
     let mut encoded = String::new();
     for part in utf8_percent_encode(value, QUOTED) {
         // Each part is a series of plain characters or one encoded byte.
-        if encoded.len() + part.len() > TEXT_LIMIT {
-            let rest = TEXT_LIMIT - encoded.len();
+        if encoded.len() + part.len() > MAX_TEXT_BYTES {
+            let rest = MAX_TEXT_BYTES - encoded.len();
             encoded.push_str(if part.starts_with('%') { "" } else { part.get(..rest).unwrap_or_default() });
             break;
         }

@@ -6,26 +6,26 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::material::Material;
+use super::bundle_input::BundleInput;
 use super::redact::Redactor;
 use super::sources::open_regular;
 
 /// Maximum size of the published beginning of a long log, in bytes before compression. It is cut after the last line
 /// that ends there.
-pub const KEEP_HEAD: u64 = 32 << 20;
+pub const MAX_LOG_HEAD: u64 = 32 << 20;
 /// Maximum size of the published end of a long log, in bytes before compression. It is cut before the first line that
 /// begins there.
 ///
-/// A log of at most [`KEEP_HEAD`] and this together is published whole. The middle of a longer one is never read: a
+/// A log of at most [`MAX_LOG_HEAD`] and this together is published whole. The middle of a longer one is never read: a
 /// process that follows a growing log may free its disk space.
-pub const KEEP_TAIL: u64 = 96 << 20;
+pub const MAX_LOG_TAIL: u64 = 96 << 20;
 
 /// Maximum distance between a cut and the end of a line, in bytes.
-const LINE: u64 = 64 << 10;
+const MAX_LINE_BYTES: u64 = 64 << 10;
 
 /// Sizes of the written log, in bytes before compression.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Written {
+pub(super) struct LogSize {
     pub(super) bytes: u64,
     /// Number of bytes of autopkgtest's own log that are missing in the middle.
     pub(super) left_out: u64,
@@ -34,13 +34,13 @@ pub(super) struct Written {
 /// Writes the log, compressed, and the note of `material` below it. Errors come only from writing: a read error is
 /// noted in the log.
 pub(super) fn write(
-    material: &Material<'_>,
+    material: &BundleInput<'_>,
     redactor: &Redactor,
     keep: (u64, u64),
     file: &mut impl Write,
-) -> io::Result<Written> {
+) -> io::Result<LogSize> {
     let mut log =
-        Log { gzip: GzEncoder::new(file, Compression::new(6)), redactor, written: Written::default(), last: None };
+        Log { gzip: GzEncoder::new(file, Compression::new(6)), redactor, written: LogSize::default(), last: None };
     match open_regular(&material.output.join("log")) {
         Ok((mut file, metadata)) => {
             if let Err(fault) = log.copy(&mut file, metadata.len(), keep)? {
@@ -65,17 +65,17 @@ pub(super) fn write(
 struct Log<'r, W: Write> {
     gzip: GzEncoder<W>,
     redactor: &'r Redactor,
-    written: Written,
+    written: LogSize,
     /// The last byte written.
     last: Option<u8>,
 }
 
 /// The inner result is that of reading, the outer one that of writing.
-type Copied = io::Result<io::Result<()>>;
+type CopyResult = io::Result<io::Result<()>>;
 
 impl<W: Write> Log<'_, W> {
     /// Copies a file of this size, without the middle when it is too long. Later additions are ignored.
-    fn copy(&mut self, file: &mut File, size: u64, (head, tail): (u64, u64)) -> Copied {
+    fn copy(&mut self, file: &mut File, size: u64, (head, tail): (u64, u64)) -> CopyResult {
         if size <= head.saturating_add(tail) {
             return self.part(file, 0, size, 0, size);
         }
@@ -101,7 +101,7 @@ impl<W: Write> Log<'_, W> {
     /// so early that a secret cannot be cut: every secret that begins before the cut is completely among the bytes that
     /// are read.
     fn cut_before(&self, file: &mut File, head: u64) -> io::Result<u64> {
-        let start = head.saturating_sub(LINE);
+        let start = head.saturating_sub(MAX_LINE_BYTES);
         let window = window(file, start, head)?;
         Ok(match window.iter().rposition(|byte| *byte == b'\n') {
             Some(at) => start + at as u64 + 1,
@@ -112,7 +112,7 @@ impl<W: Write> Log<'_, W> {
     /// Returns where to cut an end that begins at `start`: before a line if possible, or else after every secret that
     /// began earlier.
     fn cut_after(&self, file: &mut File, start: u64, size: u64) -> io::Result<u64> {
-        let window = window(file, start, size.min(start + LINE))?;
+        let window = window(file, start, size.min(start + MAX_LINE_BYTES))?;
         Ok(match window.iter().position(|byte| *byte == b'\n') {
             Some(at) => start + at as u64 + 1,
             None => size.min(start + self.redactor.longest() as u64),
@@ -120,7 +120,7 @@ impl<W: Write> Log<'_, W> {
     }
 
     /// Reads the file from `start` to `end`, and copies the part between `from` and `to`, redacted.
-    fn part(&mut self, file: &mut File, start: u64, end: u64, from: u64, to: u64) -> Copied {
+    fn part(&mut self, file: &mut File, start: u64, end: u64, from: u64, to: u64) -> CopyResult {
         if let Err(fault) = file.seek(SeekFrom::Start(start)) {
             return Ok(Err(fault));
         }
@@ -180,11 +180,11 @@ mod tests {
 
     const REQUEST: &str = r#"gzip {"ppas": ["u:hunter2secret@o/n"]}"#;
 
-    fn written(prepare: impl FnOnce(&std::path::Path), keep: (u64, u64)) -> (String, Written) {
+    fn written(prepare: impl FnOnce(&std::path::Path), keep: (u64, u64)) -> (String, LogSize) {
         let folder = tempfile::tempdir().unwrap();
         prepare(&folder.path().join("log"));
         let request = Request::parse(REQUEST.as_bytes()).unwrap();
-        let material = Material::new(folder.path(), &request, 4, Duration::ZERO);
+        let material = BundleInput::new(folder.path(), &request, 4, Duration::ZERO);
         let mut compressed = Vec::new();
         let written = write(&material, &Redactor::new(&request, &[]), keep, &mut compressed).unwrap();
         let mut text = String::new();

@@ -29,21 +29,21 @@ use std::collections::{BTreeMap, BinaryHeap};
 use serde::Serialize;
 
 /// Maximum number of artifacts that are named.
-const MOST_NAMED: usize = 1000;
+const MAX_NAMED_ARTIFACTS: usize = 1000;
 /// Maximum length of an artifact's name, in characters: everyone who reads a result fetches these names.
-const LONGEST_NAME: usize = 300;
+const MAX_NAME_CHARS: usize = 300;
 
 /// Contents of manifest.json.
 #[derive(Serialize)]
 pub(super) struct Manifest<'a> {
-    pub(super) files: BTreeMap<&'static str, Published>,
+    pub(super) files: BTreeMap<&'static str, PublishedSize>,
     pub(super) artifacts: &'a Inventory,
 }
 
 /// Sizes of a published file.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Published {
+pub(super) struct PublishedSize {
     pub(super) size: u64,
     pub(super) stored: u64,
     #[serde(skip_serializing_if = "is_zero")]
@@ -111,11 +111,11 @@ impl Inventory {
     }
 
     fn note(&mut self, name: &str, size: u64, reason: Option<&str>) {
-        let is_full = self.largest.len() >= MOST_NAMED;
+        let is_full = self.largest.len() >= MAX_NAMED_ARTIFACTS;
         if is_full && self.largest.peek().is_some_and(|Reverse(least)| least.size >= size) {
             return;
         }
-        let mut shown: String = name.chars().take(LONGEST_NAME).collect();
+        let mut shown: String = name.chars().take(MAX_NAME_CHARS).collect();
         if shown.len() < name.len() {
             shown.push('…');
         }

@@ -3,13 +3,13 @@
 
 mod artifacts;
 pub mod bundle;
+mod bundle_input;
 mod encoding;
 mod facts;
 pub mod layout;
 pub mod listing;
 mod log;
 mod manifest;
-mod material;
 mod options;
 pub mod outcome;
 pub mod proof;
@@ -19,10 +19,10 @@ pub mod sections;
 mod sources;
 
 pub use self::bundle::{Bundle, BundleError, BundleFile, pack};
-pub use self::layout::{PackagePath, Place, RunId};
+pub use self::bundle_input::BundleInput;
+pub use self::layout::{PackagePath, ResultLocation, RunId};
 pub use self::listing::RunSummary;
-pub use self::log::{KEEP_HEAD, KEEP_TAIL};
-pub use self::material::Material;
+pub use self::log::{MAX_LOG_HEAD, MAX_LOG_TAIL};
 pub use self::options::RunOptions;
 pub use self::outcome::Outcome;
 pub use self::proof::{Proof, ProofItem, ProofKind, ProofVerdict};

@@ -10,7 +10,7 @@ use super::encoding::{WORD, decode};
 use crate::request::{PULL_REQUEST, Parameters};
 
 /// Maximum size of the options in a listing, in bytes, so that the header stays small. Longer ones are left out.
-const LIMIT: usize = 1000;
+const MAX_OPTIONS_BYTES: usize = 1000;
 
 /// Options of a run: sources of packages other than the release, and the only test.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,7 +78,7 @@ impl RunOptions {
         if let Some(name) = &self.testname {
             let _ = write!(text, "; testname=\"{}\"", word(name));
         }
-        if text.len() > LIMIT { String::new() } else { text }
+        if text.len() > MAX_OPTIONS_BYTES { String::new() } else { text }
     }
 }
 

@@ -16,10 +16,10 @@ use serde_json::Value;
 use crate::request::Request;
 
 /// Number of bytes that are read at a time.
-const CHUNK: usize = 64 << 10;
+const CHUNK_BYTES: usize = 64 << 10;
 /// Minimum length of a secret that is searched for inside base64 text, in bytes. Less of a shorter one is distinct
 /// there: it would be found everywhere.
-const LEAST_IN_BASE64: usize = 6;
+const MIN_BASE64_BYTES: usize = 6;
 /// Replacement for each byte of a secret.
 const STAR: u8 = b'*';
 
@@ -68,9 +68,18 @@ impl Redactor {
     }
 
     /// Returns a redacting reader. Without secrets it costs nothing.
-    pub(super) fn read<R: Read>(&self, source: R) -> Redacted<'_, R> {
-        let space = if self.is_idle() { 0 } else { CHUNK + self.longest };
-        Redacted { source, redactor: self, window: vec![0; space], start: 0, clean: 0, end: 0, masked: 0, last: None }
+    pub(super) fn read<R: Read>(&self, source: R) -> RedactingReader<'_, R> {
+        let space = if self.is_idle() { 0 } else { CHUNK_BYTES + self.longest };
+        RedactingReader {
+            source,
+            redactor: self,
+            window: vec![0; space],
+            start: 0,
+            clean: 0,
+            end: 0,
+            masked: 0,
+            last: None,
+        }
     }
 
     /// Returns the redacted text.
@@ -162,7 +171,7 @@ fn decoded(high: u8, low: u8) -> Option<u8> {
 /// Returns the patterns for a secret: the secret itself, and its base64 forms at each offset.
 fn forms(secret: &str) -> Vec<Vec<u8>> {
     let mut forms = vec![secret.as_bytes().to_vec()];
-    if secret.len() >= LEAST_IN_BASE64 {
+    if secret.len() >= MIN_BASE64_BYTES {
         forms.extend((0..3).flat_map(|before| in_base64(secret.as_bytes(), before, Edges::Dropped)));
     }
     forms
@@ -197,7 +206,7 @@ fn in_base64(bytes: &[u8], before: usize, edges: Edges) -> [Vec<u8>; 2] {
 }
 
 /// Reader that masks the secrets of its source.
-pub(super) struct Redacted<'r, R> {
+pub(super) struct RedactingReader<'r, R> {
     source: R,
     redactor: &'r Redactor,
     window: Vec<u8>,
@@ -212,7 +221,7 @@ pub(super) struct Redacted<'r, R> {
     last: Option<io::Result<()>>,
 }
 
-impl<R: Read> Redacted<'_, R> {
+impl<R: Read> RedactingReader<'_, R> {
     /// Reads until there is something for the caller, or the source ends.
     fn fill(&mut self) {
         self.window.copy_within(self.clean..self.end, 0);
@@ -234,7 +243,7 @@ impl<R: Read> Redacted<'_, R> {
     }
 }
 
-impl<R: Read> Read for Redacted<'_, R> {
+impl<R: Read> Read for RedactingReader<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.redactor.is_idle() {
             return self.source.read(buffer);
@@ -424,9 +433,9 @@ print('second-token')";
         #[test]
         fn large_files_are_redacted_across_all_windows(offset in 0usize..200, secret in "[a-z]{8,40}") {
             let redactor = redactor(&[&secret]);
-            let mut text = vec![b'.'; 3 * CHUNK];
+            let mut text = vec![b'.'; 3 * CHUNK_BYTES];
             for window in 1..=2 {
-                let at = window * CHUNK - 100 + offset;
+                let at = window * CHUNK_BYTES - 100 + offset;
                 text[at..at + secret.len()].copy_from_slice(secret.as_bytes());
             }
             let mut shown = Vec::new();

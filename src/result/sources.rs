@@ -33,13 +33,13 @@ pub(super) fn read_text(path: &Path, limit: u64) -> Option<String> {
 
 /// Reader that returns exactly the number of bytes in an archive member's header, which cannot be changed afterwards.
 /// When the file is shorter, or cannot be read to its end, the rest is zeros and the reason is kept.
-pub(super) struct Promised {
+pub(super) struct ExactReader {
     file: File,
     left: u64,
     fault: Option<String>,
 }
 
-impl Promised {
+impl ExactReader {
     pub(super) fn new(file: File, size: u64) -> Self {
         Self { file, left: size, fault: None }
     }
@@ -50,7 +50,7 @@ impl Promised {
     }
 }
 
-impl Read for Promised {
+impl Read for ExactReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
         let buffer = buffer.get_mut(..most).unwrap_or_default();
@@ -92,7 +92,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("shrinks");
         std::fs::write(&path, "four").unwrap();
-        let mut promised = Promised::new(File::open(&path).unwrap(), 6);
+        let mut promised = ExactReader::new(File::open(&path).unwrap(), 6);
         let mut bytes = Vec::new();
         promised.read_to_end(&mut bytes).unwrap();
         assert_eq!(bytes, b"four\0\0");

@@ -17,13 +17,13 @@ use super::StoredRun;
 use crate::result::layout::ARTIFACTS;
 use crate::store::{Store, StoreError};
 
-const WINDOW: usize = 64 << 10;
+const BUFFER_BYTES: usize = 64 << 10;
 /// Maximum size of names, headers and members that are left out, in bytes, in addition to the files.
-const OVERHEAD: u64 = 256 << 20;
+const MAX_OVERHEAD_BYTES: u64 = 256 << 20;
 /// Maximum length of a name, in bytes.
-const LONGEST_NAME: u64 = 64 << 10;
+const MAX_NAME_BYTES: u64 = 64 << 10;
 /// Maximum number of members.
-const MEMBERS: usize = 1_000_000;
+const MAX_MEMBERS: usize = 1_000_000;
 
 /// A member of an archive of artifacts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -74,7 +74,7 @@ impl StoredRun {
         limit: u64,
     ) -> Result<Vec<Member>, ArtifactsError> {
         let compressed = store.get(&self.container, &self.object(ARTIFACTS)).await?;
-        let source = SyncIoBridge::new(BufReader::with_capacity(WINDOW, compressed));
+        let source = SyncIoBridge::new(BufReader::with_capacity(BUFFER_BYTES, compressed));
         let unpacking = tokio::task::spawn_blocking(move || unpack(source, folder.as_deref(), limit));
         unpacking.await.unwrap_or_else(|panic| Err(ArtifactsError::Damaged(io::Error::other(panic))))
     }
@@ -95,9 +95,10 @@ fn unpack(source: impl Read, folder: Option<&Path>, limit: u64) -> Result<Vec<Me
     }
     let mut members = Vec::new();
     let mut left = limit;
-    let decoder = MultiGzDecoder::new(io::BufReader::with_capacity(WINDOW, source));
+    let decoder = MultiGzDecoder::new(io::BufReader::with_capacity(BUFFER_BYTES, source));
     // Also limits what is left out: a small compressed file may expand endlessly.
-    let mut archive = tar::Archive::new(Bounded { inner: decoder, left: limit.saturating_add(OVERHEAD) });
+    let mut archive =
+        tar::Archive::new(BoundedReader { inner: decoder, left: limit.saturating_add(MAX_OVERHEAD_BYTES) });
     let damaged = |error: io::Error| match error.kind() {
         io::ErrorKind::FileTooLarge => ArtifactsError::TooLarge(limit),
         _ => ArtifactsError::Damaged(error),
@@ -119,8 +120,8 @@ fn unpack(source: impl Read, folder: Option<&Path>, limit: u64) -> Result<Vec<Me
         let name = String::from_utf8_lossy(&path_bytes).into_owned();
         let bytes = entry.size();
         let mut member = Member { path: name, bytes, left_out: None };
-        if count >= MEMBERS {
-            member.left_out = Some(format!("there are more than {MEMBERS}"));
+        if count >= MAX_MEMBERS {
+            member.left_out = Some(format!("there are more than {MAX_MEMBERS}"));
             members.push(member);
             return Ok(members);
         }
@@ -153,8 +154,8 @@ fn unpack(source: impl Read, folder: Option<&Path>, limit: u64) -> Result<Vec<Me
 /// Returns the name in a member that contains only the name of the next one.
 fn read_name(entry: &mut impl Read, kind: EntryType) -> Result<Option<Vec<u8>>, ArtifactsError> {
     let mut text = Vec::new();
-    entry.take(LONGEST_NAME + 1).read_to_end(&mut text).map_err(ArtifactsError::Damaged)?;
-    if text.len() as u64 > LONGEST_NAME {
+    entry.take(MAX_NAME_BYTES + 1).read_to_end(&mut text).map_err(ArtifactsError::Damaged)?;
+    if text.len() as u64 > MAX_NAME_BYTES {
         return Err(ArtifactsError::Damaged(io::Error::new(io::ErrorKind::InvalidData, "a name in it is endless")));
     }
     if kind == EntryType::GNULongName {
@@ -169,12 +170,12 @@ fn read_name(entry: &mut impl Read, kind: EntryType) -> Result<Option<Vec<u8>>, 
 }
 
 /// Reader that fails after a maximum number of bytes.
-struct Bounded<R> {
+struct BoundedReader<R> {
     inner: R,
     left: u64,
 }
 
-impl<R: Read> Read for Bounded<R> {
+impl<R: Read> Read for BoundedReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.inner.read(buffer)?;
         self.left = self.left.checked_sub(length as u64).ok_or(io::ErrorKind::FileTooLarge)?;
@@ -208,7 +209,7 @@ fn write(entry: &mut impl Read, path: &Path, bytes: u64) -> Result<(), Artifacts
     // A later member with the same name replaces the earlier one.
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(path).map_err(unwritable)?;
-    let mut reader = io::BufReader::with_capacity(WINDOW, entry).take(bytes);
+    let mut reader = io::BufReader::with_capacity(BUFFER_BYTES, entry).take(bytes);
     // Read and written separately, to know which of the two failed.
     loop {
         let piece = reader.fill_buf().map_err(ArtifactsError::Damaged)?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::listed::read_result;
+use super::listed_result::read_result;
 use super::{StoredRun, members};
 use crate::result::layout::RESULT;
 use crate::result::outcome::Outcome;

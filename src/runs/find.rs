@@ -4,10 +4,10 @@ use std::io::ErrorKind;
 
 use percent_encoding::percent_decode_str;
 
-use super::listed::Listed;
+use super::listed_result::ListedResult;
 use super::{StoredRun, read_all, results};
 use crate::release::Release;
-use crate::result::layout::{PackagePath, Place, RESULT, RunId, container, parse_object};
+use crate::result::layout::{PackagePath, RESULT, ResultLocation, RunId, container, parse_object};
 use crate::store::{Store, StoreError};
 
 /// Finds the runs for a path (`bookworm/amd64/g/gzip/2026…@`, also with the container or a URL before it and a file
@@ -18,9 +18,9 @@ use crate::store::{Store, StoreError};
 /// # Errors
 /// When the store cannot be read.
 pub async fn find(store: &Store, releases: &[Release], text: &str) -> Result<Vec<StoredRun>, StoreError> {
-    let found = match Meaning::parse(text) {
+    let found = match RunRef::parse(text) {
         None => Vec::new(),
-        Some(Meaning::Path { container: named, path, id }) => {
+        Some(RunRef::Path { container: named, path, id }) => {
             let object = path.object(&id, RESULT);
             let found = results(store, &named, object.clone()).await?;
             if found.is_empty() && named == container(&path.release) {
@@ -29,7 +29,7 @@ pub async fn find(store: &Store, releases: &[Release], text: &str) -> Result<Vec
                 found
             }
         }
-        Some(Meaning::Id(id)) => {
+        Some(RunRef::Id(id)) => {
             let of_release = |release: &Release| format!("{release}/");
             let mut found = Vec::new();
             for release in releases {
@@ -48,7 +48,7 @@ async fn in_others(
     releases: &[Release],
     prefix: impl Fn(&Release) -> String,
     id: &RunId,
-) -> Result<Vec<Listed>, StoreError> {
+) -> Result<Vec<ListedResult>, StoreError> {
     let containers = match store.containers().await {
         // A user who may read results may not be allowed to list the account.
         Err(StoreError::Refused { .. } | StoreError::NotFound(_)) => Vec::new(),
@@ -56,7 +56,8 @@ async fn in_others(
     };
     let mut found = Vec::new();
     for name in containers {
-        let Some((release, _)) = Place::of_container(&name).filter(|(release, _)| releases.contains(release)) else {
+        let Some((release, _)) = ResultLocation::of_container(&name).filter(|(release, _)| releases.contains(release))
+        else {
             continue;
         };
         if name == container(&release) {
@@ -74,12 +75,12 @@ async fn in_others(
 
 /// A reference to a run.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Meaning {
+pub(crate) enum RunRef {
     Path { container: String, path: PackagePath, id: RunId },
     Id(RunId),
 }
 
-impl Meaning {
+impl RunRef {
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let text = text.split(['?', '#']).next().unwrap_or_default();
@@ -94,7 +95,7 @@ impl Meaning {
         let (path, id, _) = parse_object(&name)?;
         let before = at.checked_sub(5).and_then(|before| parts.get(before));
         let container = before
-            .filter(|name| Place::is_container(name))
+            .filter(|name| ResultLocation::is_container(name))
             .map_or_else(|| container(&path.release), |name| (*name).to_owned());
         Some(Self::Path { container, path, id })
     }

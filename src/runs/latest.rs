@@ -3,12 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use super::{FETCHES, Listed, StoredRun, read_all};
+use super::{FETCH_CONCURRENCY, ListedResult, StoredRun, read_all};
 use crate::result::layout::{PackagePath, RunId};
 use crate::store::{Store, StoreError};
 
 /// Number of results that are read before the next ones are chosen.
-const BATCH: usize = FETCHES * 8;
+const BATCH_SIZE: usize = FETCH_CONCURRENCY * 8;
 
 /// Reads the newest result of each package for which `counts` is true: at least the newest `limit` and one more, if
 /// there are that many.
@@ -17,18 +17,18 @@ const BATCH: usize = FETCHES * 8;
 /// When the store cannot be read.
 pub(super) async fn read(
     store: &Store,
-    listed: Vec<Listed>,
+    listed: Vec<ListedResult>,
     limit: usize,
     counts: impl Fn(&StoredRun) -> bool,
 ) -> Result<Vec<StoredRun>, StoreError> {
-    let mut of_package: HashMap<PackagePath, Vec<Listed>> = HashMap::new();
+    let mut of_package: HashMap<PackagePath, Vec<ListedResult>> = HashMap::new();
     for result in listed {
         of_package.entry(result.path.clone()).or_default().push(result);
     }
     for results in of_package.values_mut() {
         results.sort_by(|a, b| a.id.cmp(&b.id));
     }
-    let newest = |path: &PackagePath, results: &[Listed]| Some((results.last()?.id.clone(), path.clone()));
+    let newest = |path: &PackagePath, results: &[ListedResult]| Some((results.last()?.id.clone(), path.clone()));
     let mut waiting: BinaryHeap<(RunId, PackagePath)> =
         of_package.iter().filter_map(|(path, results)| newest(path, results)).collect();
     let mut found: Vec<StoredRun> = Vec::new();
@@ -39,7 +39,7 @@ pub(super) async fn read(
                 break;
             }
         }
-        let paths: Vec<PackagePath> = (0..BATCH).map_while(|_| waiting.pop()).map(|(_, path)| path).collect();
+        let paths: Vec<PackagePath> = (0..BATCH_SIZE).map_while(|_| waiting.pop()).map(|(_, path)| path).collect();
         let results = paths.iter().filter_map(|path| of_package.get_mut(path)?.pop()).collect();
         let mut counting = read_all(store, results).await?;
         counting.retain(&counts);

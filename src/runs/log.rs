@@ -12,9 +12,9 @@ use crate::result::sections::Sections;
 use crate::store::{ObjectReader, Store, StoreError};
 
 /// Size of the buffers, in bytes.
-const WINDOW: usize = 64 << 10;
+const BUFFER_BYTES: usize = 64 << 10;
 /// Maximum length of a line, in bytes. The rest of a longer one is handled like another line of the same section.
-const LONGEST_LINE: u64 = 1 << 20;
+const MAX_LINE_BYTES: u64 = 1 << 20;
 /// First bytes of a compressed file. Other programs have stored uncompressed logs.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
@@ -38,14 +38,14 @@ impl StoredRun {
         wanted: impl Fn(&str) -> bool + Send + 'static,
     ) -> Result<ObjectReader, StoreError> {
         self.piped_log(store, move |text, sink| {
-            let mut text = io::BufReader::with_capacity(WINDOW, text);
+            let mut text = io::BufReader::with_capacity(BUFFER_BYTES, text);
             let mut sections = Sections::default();
             let mut line = Vec::new();
             // Whether the last piece was not the end of its line, and whether it was wanted.
             let (mut goes_on, mut is_wanted) = (false, false);
             loop {
                 line.clear();
-                if text.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)? == 0 {
+                if text.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line)? == 0 {
                     return Ok(());
                 }
                 if !goes_on {
@@ -66,11 +66,11 @@ impl StoredRun {
         work: impl FnOnce(&mut dyn Read, &mut dyn Write) -> io::Result<()> + Send + 'static,
     ) -> Result<ObjectReader, StoreError> {
         let compressed = store.get(&self.container, &self.object(LOG)).await?;
-        let (reader, writer) = tokio::io::duplex(WINDOW);
-        let source = SyncIoBridge::new(BufReader::with_capacity(WINDOW, compressed));
+        let (reader, writer) = tokio::io::duplex(BUFFER_BYTES);
+        let source = SyncIoBridge::new(BufReader::with_capacity(BUFFER_BYTES, compressed));
         let mut sink = SyncIoBridge::new(writer);
         let unpacking = tokio::task::spawn_blocking(move || {
-            let mut source = io::BufReader::with_capacity(WINDOW, source);
+            let mut source = io::BufReader::with_capacity(BUFFER_BYTES, source);
             if source.fill_buf()?.starts_with(&GZIP) {
                 work(&mut MultiGzDecoder::new(source), &mut sink)?;
             } else {
@@ -78,18 +78,18 @@ impl StoredRun {
             }
             sink.flush()
         });
-        Ok(Box::new(Checked { reader, unpacking: Some(unpacking) }))
+        Ok(Box::new(CheckedReader { reader, unpacking: Some(unpacking) }))
     }
 }
 
 /// Reader of a pipe that returns the error of the pipe's writer at the end: without it, a damaged log would look like a
 /// short one.
-struct Checked {
+struct CheckedReader {
     reader: tokio::io::DuplexStream,
     unpacking: Option<tokio::task::JoinHandle<io::Result<()>>>,
 }
 
-impl AsyncRead for Checked {
+impl AsyncRead for CheckedReader {
     fn poll_read(
         mut self: std::pin::Pin<&mut Self>,
         context: &mut std::task::Context<'_>,

@@ -9,9 +9,9 @@ use tokio::io::AsyncReadExt;
 use crate::store::{Store, StoreError};
 
 /// Maximum size of a result.tar that is read, in bytes. Results are a few kilobytes.
-const LIMIT: u64 = 16 << 20;
+const MAX_RESULT_BYTES: u64 = 16 << 20;
 /// Maximum size of a member, in bytes. Larger ones are skipped: workers write none that are needed here.
-const MEMBER_LIMIT: u64 = 4 << 20;
+const MAX_MEMBER_BYTES: u64 = 4 << 20;
 
 /// Fetches a result.tar and reads it in another thread, so that nothing else waits for a large one.
 pub(super) async fn fetched<T: Send + 'static>(
@@ -22,7 +22,7 @@ pub(super) async fn fetched<T: Send + 'static>(
 ) -> Result<T, StoreError> {
     let failed = |source| StoreError::Io { action: format!("reading {container}/{object}"), source };
     let mut bytes = Vec::new();
-    store.get(container, object).await?.take(LIMIT).read_to_end(&mut bytes).await.map_err(failed)?;
+    store.get(container, object).await?.take(MAX_RESULT_BYTES).read_to_end(&mut bytes).await.map_err(failed)?;
     let reading = tokio::task::spawn_blocking(move || read(&bytes)).await;
     reading.map_err(|panic| failed(io::Error::other(panic)))
 }
@@ -38,7 +38,7 @@ pub(super) fn each(bytes: &[u8], mut take: impl FnMut(&str, &str)) -> bool {
     for entry in entries.raw(true) {
         let Ok(mut entry) = entry else { return false };
         match entry.header().entry_type() {
-            EntryType::Regular | EntryType::Continuous if entry.size() <= MEMBER_LIMIT => {}
+            EntryType::Regular | EntryType::Continuous if entry.size() <= MAX_MEMBER_BYTES => {}
             EntryType::GNUSparse => {
                 is_whole = false;
                 continue;

@@ -2,15 +2,15 @@
 
 mod artifacts;
 mod details;
-mod figures;
+mod filter;
 mod find;
 mod latest;
-mod listed;
+mod listed_result;
 mod log;
 mod members;
 mod other_ppa;
-mod question;
-mod request;
+mod recorded_request;
+mod statistics;
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use serde::{Serialize, Serializer};
 
 use crate::release::{Architecture, Release};
 use crate::request::{Request, RequestId};
-use crate::result::layout::{PackagePath, Place, RESULT, RunId, container, parse_object};
+use crate::result::layout::{PackagePath, RESULT, ResultLocation, RunId, container, parse_object};
 use crate::result::listing::RunSummary;
 use crate::result::outcome::Outcome;
 use crate::result::{ProofVerdict, RequestRecord};
@@ -28,20 +28,20 @@ use crate::store::{Entry, Query, Store, StoreError};
 
 pub use self::artifacts::{ArtifactsError, Member};
 pub use self::details::{Details, TestResult};
-pub(crate) use self::figures::SameVersions;
-pub use self::figures::{Day, Days, Flaky, FlakyTests};
-pub(crate) use self::find::Meaning;
+pub use self::filter::{PackageSource, RunFilter, TriggerPattern};
+pub(crate) use self::find::RunRef;
 pub use self::find::find;
-pub(crate) use self::listed::{Listed, read};
+pub(crate) use self::listed_result::{ListedResult, read};
 pub use self::other_ppa::holds_other_ppa;
-pub use self::question::{Origin, Question, TriggerPattern};
-pub use self::request::{Recorded, RecordedError};
+pub use self::recorded_request::{RecordedRequest, RecordedRequestError};
+pub(crate) use self::statistics::SameVersions;
+pub use self::statistics::{Day, Days, FlakyTest, FlakyTests};
 
 /// Usual maximum delay between storing a result and its appearance in the listing.
-const VISIBLE_WITHIN: Duration = Duration::from_millis(100);
+const LISTING_DELAY: Duration = Duration::from_millis(100);
 
 /// Number of results that are fetched concurrently.
-const FETCHES: usize = 8;
+const FETCH_CONCURRENCY: usize = 8;
 
 /// A run whose result is in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,7 +152,7 @@ pub async fn in_container(
     store: &Store,
     container: &str,
     release: &Release,
-    question: &Question,
+    question: &RunFilter,
     limit: usize,
 ) -> Result<Vec<StoredRun>, StoreError> {
     let architecture = question.architecture.as_ref();
@@ -176,15 +176,15 @@ pub async fn in_container(
 /// Reads the results in a listing that may match a filter.
 async fn read_meant(
     store: &Store,
-    question: &Question,
-    listed: Vec<Listed>,
+    question: &RunFilter,
+    listed: Vec<ListedResult>,
     limit: usize,
 ) -> Result<Vec<StoredRun>, StoreError> {
-    let listed = question.narrow(listed, limit);
+    let listed = question.preselect(listed, limit);
     if question.latest && question.trigger.is_none() && question.requester.is_none() {
         // The filter's outcomes apply to the latest runs; they do not decide which run is the latest.
         let limit = if question.outcomes.is_empty() { limit } else { usize::MAX };
-        return latest::read(store, listed, limit, |run| question.counts(run)).await;
+        return latest::read(store, listed, limit, |run| question.can_be_latest(run)).await;
     }
     read_all(store, listed).await
 }
@@ -236,7 +236,7 @@ pub async fn of_release(
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn published_after(store: &Store, place: &Place, id: &RunId) -> Result<Option<RunId>, StoreError> {
+pub async fn published_after(store: &Store, place: &ResultLocation, id: &RunId) -> Result<Option<RunId>, StoreError> {
     // `0` sorts directly after the `/` that follows a run's id.
     let marker = format!("{}0", place.path.folder(id));
     let query = Query { prefix: place.path.prefix(), delimiter: None, marker };
@@ -252,7 +252,7 @@ pub async fn published_after(store: &Store, place: &Place, id: &RunId) -> Result
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn published_from(store: &Store, place: &Place, id: &RunId) -> Result<Vec<RunId>, StoreError> {
+pub async fn published_from(store: &Store, place: &ResultLocation, id: &RunId) -> Result<Vec<RunId>, StoreError> {
     Ok(listed_from(store, place, id).await?.into_iter().map(|run| run.id).collect())
 }
 
@@ -261,24 +261,24 @@ pub async fn published_from(store: &Store, place: &Place, id: &RunId) -> Result<
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn is_overtaken(store: &Store, place: &Place, id: &RunId) -> Result<bool, StoreError> {
+pub async fn is_overtaken(store: &Store, place: &ResultLocation, id: &RunId) -> Result<bool, StoreError> {
     let listed = listed_from(store, place, id).await?;
     let Some(stored) = listed.iter().find(|run| run.id == *id).map(|run| run.object.modified) else { return Ok(false) };
-    Ok(listed.iter().any(|run| run.id > *id && run.object.modified < stored + VISIBLE_WITHIN))
+    Ok(listed.iter().any(|run| run.id > *id && run.object.modified < stored + LISTING_DELAY))
 }
 
-async fn listed_from(store: &Store, place: &Place, id: &RunId) -> Result<Vec<Listed>, StoreError> {
+async fn listed_from(store: &Store, place: &ResultLocation, id: &RunId) -> Result<Vec<ListedResult>, StoreError> {
     // The run's own files sort after the name of their folder.
     let query = Query { prefix: place.path.prefix(), delimiter: None, marker: place.path.folder(id) };
     let entries = list(store, &place.container, &query).await?;
-    Ok(entries.into_iter().filter_map(|entry| Listed::of(&place.container, entry)).collect())
+    Ok(entries.into_iter().filter_map(|entry| ListedResult::of(&place.container, entry)).collect())
 }
 
 /// Returns whether a run is complete in the store. Checks the object itself, because a listing may lag behind.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn is_complete(store: &Store, place: &Place, id: &RunId) -> Result<bool, StoreError> {
+pub async fn is_complete(store: &Store, place: &ResultLocation, id: &RunId) -> Result<bool, StoreError> {
     match store.get(&place.container, &place.path.object(id, RESULT)).await {
         Ok(_) => Ok(true),
         Err(StoreError::NotFound(_)) => Ok(false),
@@ -290,9 +290,13 @@ pub async fn is_complete(store: &Store, place: &Place, id: &RunId) -> Result<boo
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn with_uuid(store: &Store, place: &Place, uuid: &RequestId) -> Result<Option<StoredRun>, StoreError> {
+pub async fn with_uuid(
+    store: &Store,
+    place: &ResultLocation,
+    uuid: &RequestId,
+) -> Result<Option<StoredRun>, StoreError> {
     let results = results(store, &place.container, place.path.prefix()).await?;
-    let mine = |result: Listed| {
+    let mine = |result: ListedResult| {
         let summary = RunSummary::parse(&result.object.content_type)?;
         (summary.uuid.as_deref() == Some(uuid.as_str())).then(|| result.into_run(summary, false))
     };
@@ -305,7 +309,11 @@ pub async fn with_uuid(store: &Store, place: &Place, uuid: &RequestId) -> Result
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn of_request(store: &Store, place: &Place, request: &Request) -> Result<Vec<StoredRun>, StoreError> {
+pub async fn of_request(
+    store: &Store,
+    place: &ResultLocation,
+    request: &Request,
+) -> Result<Vec<StoredRun>, StoreError> {
     let wanted = RequestRecord::of(request);
     let results = results(store, &place.container, place.path.prefix()).await?;
     let mut runs = Vec::new();
@@ -315,10 +323,11 @@ pub async fn of_request(store: &Store, place: &Place, request: &Request) -> Resu
             continue;
         }
         let run = result.into_run(summary, false);
-        let testinfo = match members::fetched(store, &run.container, &run.object(RESULT), request::testinfo).await {
-            Err(StoreError::NotFound(_)) => None,
-            fetched => fetched?,
-        };
+        let testinfo =
+            match members::fetched(store, &run.container, &run.object(RESULT), recorded_request::testinfo).await {
+                Err(StoreError::NotFound(_)) => None,
+                fetched => fetched?,
+            };
         let record = testinfo.and_then(|testinfo| RequestRecord::in_testinfo(&wanted.package, &testinfo));
         if record.as_ref() == Some(&wanted) {
             runs.push(run);
@@ -344,7 +353,7 @@ pub async fn since(
     let marker = format!("{prefix}{}", since.strftime("%Y%m%d_%H%M%S"));
     let query = Query { prefix: prefix.to_owned(), delimiter: None, marker };
     let known = |entry: Entry| {
-        let result = Listed::of(container, entry)?;
+        let result = ListedResult::of(container, entry)?;
         let summary = RunSummary::parse(&result.object.content_type)?;
         Some(result.into_run(summary, false))
     };
@@ -360,13 +369,13 @@ async fn list(store: &Store, container: &str, query: &Query) -> Result<Vec<Entry
 }
 
 /// Returns the complete results under a prefix, in the order of their names: those with a result.tar.
-async fn results(store: &Store, container: &str, prefix: String) -> Result<Vec<Listed>, StoreError> {
+async fn results(store: &Store, container: &str, prefix: String) -> Result<Vec<ListedResult>, StoreError> {
     let entries = list(store, container, &Query { prefix, ..Query::default() }).await?;
-    Ok(entries.into_iter().filter_map(|entry| Listed::of(container, entry)).collect())
+    Ok(entries.into_iter().filter_map(|entry| ListedResult::of(container, entry)).collect())
 }
 
-async fn read_all(store: &Store, results: Vec<Listed>) -> Result<Vec<StoredRun>, StoreError> {
-    let runs = stream::iter(results).map(|result| read(store, result)).buffered(FETCHES);
+async fn read_all(store: &Store, results: Vec<ListedResult>) -> Result<Vec<StoredRun>, StoreError> {
+    let runs = stream::iter(results).map(|result| read(store, result)).buffered(FETCH_CONCURRENCY);
     runs.try_filter_map(|run| async { Ok(run) }).try_collect().await
 }
 

@@ -4,8 +4,8 @@ use std::pin::pin;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{FETCHES, Listed, StoredRun, read, results};
-use crate::result::layout::Place;
+use super::{FETCH_CONCURRENCY, ListedResult, StoredRun, read, results};
+use crate::result::layout::ResultLocation;
 use crate::result::listing::RunSummary;
 use crate::result::outcome::Outcome;
 use crate::store::{Store, StoreError};
@@ -16,7 +16,7 @@ use crate::store::{Store, StoreError};
 /// # Errors
 /// When the store cannot be read.
 pub async fn holds_other_ppa(store: &Store, container: &str, ppa: &str) -> Result<bool, StoreError> {
-    let name = Place::of_container(container).and_then(|(_, name)| name);
+    let name = ResultLocation::of_container(container).and_then(|(_, name)| name);
     if name.is_some_and(|name| name.matches('-').count() == 1) {
         // Owner and name are unambiguous.
         return Ok(false);
@@ -37,8 +37,8 @@ pub async fn holds_other_ppa(store: &Store, container: &str, ppa: &str) -> Resul
             _ => untold.push(result),
         }
     }
-    let untold: Vec<Listed> = untold;
-    let reading = stream::iter(untold).map(|result| read(store, result)).buffer_unordered(FETCHES);
+    let untold: Vec<ListedResult> = untold;
+    let reading = stream::iter(untold).map(|result| read(store, result)).buffer_unordered(FETCH_CONCURRENCY);
     let mut others = pin!(reading.try_filter(|run| std::future::ready(run.as_ref().is_some_and(is_other))));
     Ok(others.try_next().await?.is_some())
 }

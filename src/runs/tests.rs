@@ -6,12 +6,12 @@ use proptest::prelude::*;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::listed::read_result;
+use super::listed_result::read_result;
 use super::*;
 use crate::compare::Turn;
 use crate::request::Request;
 use crate::result::layout::LOG;
-use crate::result::{Material, pack};
+use crate::result::{BundleInput, pack};
 use crate::store::folder::FolderStore;
 use crate::store::{Access, ObjectHeaders};
 use crate::verdict::Verdict;
@@ -25,8 +25,8 @@ fn path(release: &str, package: &str) -> PackagePath {
 }
 
 /// Returns the location of a package's public results.
-fn public(path: &PackagePath) -> Place {
-    Place { container: container(&path.release), access: Access::Public, path: path.clone() }
+fn public(path: &PackagePath) -> ResultLocation {
+    ResultLocation { container: container(&path.release), access: Access::Public, path: path.clone() }
 }
 
 /// A store in a folder, filled like a worker and other programs do.
@@ -62,7 +62,7 @@ impl Scene {
         let folder = self.folder.path().join("bundle");
         let request = Request::parse(request.as_bytes()).unwrap();
         let output = self.folder.path().join("no output");
-        let material = Material::new(&output, &request, 4, Duration::from_secs(7));
+        let material = BundleInput::new(&output, &request, 4, Duration::from_secs(7));
         let bundle = pack(&material, &folder).unwrap();
         for file in bundle.files() {
             let name = path.object(&id.parse().unwrap(), file.name);
@@ -295,7 +295,7 @@ fn sparse_members_of_a_result_are_damage_and_are_never_expanded() {
     bytes.extend(result(&OTHER));
     let (summary, damaged) = read_result(&bytes, &"gzip".parse().unwrap());
     assert_eq!((summary.exitcode, summary.version.as_str(), damaged), (8, "1.10-4", true));
-    assert!(request::testinfo(&bytes).is_some());
+    assert!(recorded_request::testinfo(&bytes).is_some());
 }
 
 #[test]
@@ -406,7 +406,7 @@ proptest! {
             *changed = byte;
         }
         let _ = read_result(&archive, &gzip);
-        let _ = Meaning::parse(&text);
+        let _ = RunRef::parse(&text);
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) const SKELETON: [(&str, &str); 4] = [
 
 /// A site that was created.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Created {
+pub struct CreatedSite {
     /// Its folder.
     pub root: PathBuf,
     /// The files in it, relative to the folder.
@@ -33,8 +33,8 @@ pub struct Created {
 /// # Errors
 /// When the folder contains a site or something else, or cannot be written. Then everything that was created is
 /// removed.
-pub fn create(dir: &Path) -> Result<Created, SiteError> {
-    let mut unfinished = Unfinished::claim(dir)?;
+pub fn create(dir: &Path) -> Result<CreatedSite, SiteError> {
+    let mut unfinished = UnfinishedSite::claim(dir)?;
     for (name, text) in SKELETON {
         let path = dir.join(name);
         let io = |error| SiteError::io("write", &path, error);
@@ -50,31 +50,31 @@ pub fn create(dir: &Path) -> Result<Created, SiteError> {
     })?;
     unfinished.finish();
     let files = SKELETON.iter().map(|(name, _)| PathBuf::from(name)).collect();
-    Ok(Created { root: dir.to_owned(), files, commit })
+    Ok(CreatedSite { root: dir.to_owned(), files, commit })
 }
 
 /// A site that is being created. On drop, its files are removed unless it is finished.
-struct Unfinished {
+struct UnfinishedSite {
     dir: PathBuf,
     /// Whether the folder itself was created, and so may be removed.
-    new: bool,
+    is_new: bool,
     made: Vec<PathBuf>,
 }
 
-impl Unfinished {
+impl UnfinishedSite {
     /// Creates the folder, or takes an empty one.
     fn claim(dir: &Path) -> Result<Self, SiteError> {
         let occupied = |reason, hint| Err(SiteError::Occupied { path: dir.to_owned(), reason, hint });
         if let Some(parent) = dir.parent() {
             fs::create_dir_all(parent).map_err(|error| SiteError::io("make", parent, error))?;
         }
-        let new = match fs::create_dir(dir) {
+        let is_new = match fs::create_dir(dir) {
             Ok(()) => true,
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => false,
             Err(error) => return Err(SiteError::io("make", dir, error)),
         };
-        let claimed = Self { dir: dir.to_owned(), new, made: Vec::new() };
-        if !new {
+        let claimed = Self { dir: dir.to_owned(), is_new, made: Vec::new() };
+        if !is_new {
             if !dir.is_dir() {
                 return occupied("is not a folder", "name a new or empty folder");
             }
@@ -93,12 +93,12 @@ impl Unfinished {
     }
 
     fn finish(mut self) {
-        self.new = false;
+        self.is_new = false;
         self.made.clear();
     }
 }
 
-impl Drop for Unfinished {
+impl Drop for UnfinishedSite {
     fn drop(&mut self) {
         for path in &self.made {
             let result = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
@@ -109,7 +109,7 @@ impl Drop for Unfinished {
             }
         }
         // Only an empty folder: anything in it now belongs to another process.
-        if self.new
+        if self.is_new
             && let Err(error) = fs::remove_dir(&self.dir)
         {
             tracing::warn!(path = %self.dir.display(), %error, "left over from an unfinished site");

@@ -10,7 +10,7 @@ use crate::server_url::{PLAIN_TEXT_HINT, ServerIdentity};
 pub enum SiteError {
     /// `apt-ci.toml`, or another file of the site, is invalid.
     #[error("{}:{line}:{column}: {message}", path.display())]
-    Fault {
+    InvalidFile {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
@@ -103,7 +103,7 @@ impl SiteError {
     /// Returns a hint for the user.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Fault { hint, .. } | Self::PasswordFile { hint, .. } => hint.clone(),
+            Self::InvalidFile { hint, .. } | Self::PasswordFile { hint, .. } => hint.clone(),
             Self::Missing { path, .. } => Some(format!("run `apt-ci init {}` to create one", shell_word(path))),
             Self::Occupied { hint, .. } => Some((*hint).to_owned()),
             Self::Untrusted { path, .. } => Some(format!(

@@ -26,12 +26,12 @@ const MAX_LINKS: usize = 40;
 /// Its folder, every file that says what is executed, tested or trusted, and every parent and link on their paths must
 /// belong to this user or root, and only they may write them.
 pub(super) fn check(root: &Path) -> Result<(), SiteError> {
-    check_way(root)?;
+    check_path(root)?;
     // Even in a sticky folder others could create files.
-    check_place(root, &look(root)?, false)?;
-    check_way(&root.join(SITE_FILE))?;
+    check_one(root, &metadata_of(root)?, false)?;
+    check_path(&root.join(SITE_FILE))?;
     for file in files(root) {
-        check_way(&file)?;
+        check_path(&file)?;
     }
     check_below(&root.join("credentials"))
 }
@@ -56,12 +56,12 @@ fn files(root: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn look(place: &Path) -> Result<Metadata, SiteError> {
+fn metadata_of(place: &Path) -> Result<Metadata, SiteError> {
     fs::symlink_metadata(place).map_err(|error| SiteError::io("look at", place, error))
 }
 
 /// Checks a file or folder, and every folder and link on its path, as far as they exist.
-fn check_way(path: &Path) -> Result<(), SiteError> {
+fn check_path(path: &Path) -> Result<(), SiteError> {
     let owned =
         |path: &Path| path.components().rev().map(|part| part.as_os_str().to_owned()).collect::<Vec<OsString>>();
     let mut rest = owned(path);
@@ -78,7 +78,7 @@ fn check_way(path: &Path) -> Result<(), SiteError> {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(()),
             Err(error) => return Err(SiteError::io("look at", &next, error)),
         };
-        check_place(&next, &metadata, true)?;
+        check_one(&next, &metadata, true)?;
         if !metadata.is_symlink() {
             here = next;
             continue;
@@ -94,7 +94,7 @@ fn check_way(path: &Path) -> Result<(), SiteError> {
 
 /// Checks a folder, its path, and everything in it.
 fn check_below(folder: &Path) -> Result<(), SiteError> {
-    check_way(folder)?;
+    check_path(folder)?;
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         // Links are refused when credentials are read.
@@ -105,7 +105,7 @@ fn check_below(folder: &Path) -> Result<(), SiteError> {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 other => other.map_err(|error| SiteError::io("look at", &place, error))?,
             };
-            check_place(&place, &metadata, false)?;
+            check_one(&place, &metadata, false)?;
             if metadata.is_dir() {
                 folders.push(place);
             }
@@ -116,7 +116,7 @@ fn check_below(folder: &Path) -> Result<(), SiteError> {
 
 /// Checks one file, folder or link. A folder that only `leads` to what matters may be writable for all if it is sticky
 /// and belongs to root, such as /tmp, because nobody else can rename or remove this user's files there.
-fn check_place(place: &Path, metadata: &Metadata, leads: bool) -> Result<(), SiteError> {
+fn check_one(place: &Path, metadata: &Metadata, leads: bool) -> Result<(), SiteError> {
     let exposed = |reason, hint| SiteError::Exposed { path: place.to_owned(), reason, hint };
     if metadata.uid() != 0 && metadata.uid() != geteuid().as_raw() {
         return Err(exposed("belongs to another user", None));
@@ -152,9 +152,9 @@ mod tests {
 
     use super::*;
 
-    struct Place(tempfile::TempDir);
+    struct Fixture(tempfile::TempDir);
 
-    impl Place {
+    impl Fixture {
         /// Creates a site with everything that a site can contain, in `up/site`, and the files that it names, in
         /// `else`.
         fn new() -> Self {
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn every_file_of_a_site_and_what_leads_to_it_is_checked() {
-        let place = Place::new();
+        let place = Fixture::new();
         place.check().unwrap();
         for below in PLACES {
             let path = place.at(below);
@@ -234,7 +234,7 @@ mod tests {
         if !geteuid().is_root() {
             return;
         }
-        let place = Place::new();
+        let place = Fixture::new();
         for below in PLACES.into_iter().chain(["else/link", "up/site/apt-ci.toml"]) {
             let give = |user| lchown(place.at(below), Some(user), None).unwrap();
             give(65534);
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_sticky_folder_leads_and_holds_no_site() {
-        let place = Place::new();
+        let place = Fixture::new();
         let open = |below| fs::set_permissions(place.at(below), fs::Permissions::from_mode(0o1777)).unwrap();
         open("up");
         // Only a sticky folder of root protects its files from others.
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn links_in_a_circle_lead_nowhere() {
-        let place = Place::new();
+        let place = Fixture::new();
         fs::remove_file(place.at("up/site/hooks.toml")).unwrap();
         symlink("hooks.toml", place.at("up/site/hooks.toml")).unwrap();
         assert!(matches!(place.check(), Err(SiteError::Io { .. })));

@@ -11,7 +11,7 @@ use super::folders::resolve;
 use super::{Origin, PlainText, Setting, SiteError};
 use crate::archive::Pocket;
 use crate::broker::{QueueType, QueueUrl};
-use crate::excuses::Place;
+use crate::excuses::ExcusesLocation;
 use crate::release::{Architecture, Release};
 use crate::server_url::ServerUrl;
 use crate::small_file;
@@ -54,7 +54,7 @@ pub(super) struct SiteFile {
     pub(super) worker_conf: Option<Setting<PathBuf>>,
     pub(super) plain_text: Option<Setting<PlainText>>,
     pub(super) releases: Option<Releases>,
-    pub(super) excuses: BTreeMap<Release, Setting<Place>>,
+    pub(super) excuses: BTreeMap<Release, Setting<ExcusesLocation>>,
     pub(super) swift: Swift,
     pub(super) launchpad: Launchpad,
     pub(super) web: Web,
@@ -131,7 +131,7 @@ impl Reader<'_> {
 
     fn fault(&self, offset: usize, message: impl Into<String>, hint: Option<String>) -> SiteError {
         let (line, column) = self.place(offset);
-        SiteError::Fault { path: self.path.to_owned(), line, column, message: message.into(), hint }
+        SiteError::InvalidFile { path: self.path.to_owned(), line, column, message: message.into(), hint }
     }
 
     fn origin(&self, offset: usize) -> Origin {
@@ -282,7 +282,7 @@ impl Reader<'_> {
         Ok(architectures)
     }
 
-    fn excuses(&self, section: &Item<'_>) -> Result<BTreeMap<Release, Setting<Place>>, SiteError> {
+    fn excuses(&self, section: &Item<'_>) -> Result<BTreeMap<Release, Setting<ExcusesLocation>>, SiteError> {
         let mut places = BTreeMap::new();
         for item in items(self.section(section)?) {
             if let Some(fault) = self.misplaced(&item) {
@@ -291,13 +291,13 @@ impl Reader<'_> {
             let release: Release =
                 item.key.parse().map_err(|error| self.fault(item.key_at, format!("{error}"), None))?;
             let example = "https://HOST/update_excuses.yaml.xz";
-            let place: Place = self.text_of(&item, example)?.parse().map_err(|error| {
+            let place: ExcusesLocation = self.text_of(&item, example)?.parse().map_err(|error| {
                 let hint = "excuses are at an \"https://\" or \"http://\" address, or in a file";
                 self.fault(item.value_at, format!("`{release}`: {error}"), Some(hint.to_owned()))
             })?;
             let place = match place {
-                Place::File(path) => Place::File(resolve(self.folder, &path)),
-                Place::Web(url) => Place::Web(url),
+                ExcusesLocation::File(path) => ExcusesLocation::File(resolve(self.folder, &path)),
+                ExcusesLocation::Web(url) => ExcusesLocation::Web(url),
             };
             places.insert(release, self.setting(&item, place));
         }
@@ -505,7 +505,7 @@ mod tests {
             ),
         ) {
             let text = lines.join("\n");
-            if let Err(SiteError::Fault { line, column, .. }) = SiteFile::parse(Path::new("/site/apt-ci.toml"), &text) {
+            if let Err(SiteError::InvalidFile { line, column, .. }) = SiteFile::parse(Path::new("/site/apt-ci.toml"), &text) {
                 prop_assert!((1..=lines.len().max(1)).contains(&line), "{text:?}: line {line}");
                 let length = lines.get(line - 1).map_or(0, |line| line.chars().count());
                 prop_assert!((1..=length + 1).contains(&column), "{text:?}: column {column}");

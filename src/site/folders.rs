@@ -50,7 +50,7 @@ pub enum FoundBy {
 
 /// A site's file, and how it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Located {
+pub(super) struct LocatedSite {
     pub(super) file: PathBuf,
     pub(super) by: FoundBy,
 }
@@ -62,15 +62,15 @@ pub(super) fn resolve(base: &Path, path: &Path) -> PathBuf {
 }
 
 /// Returns the file of the site in use, or none.
-pub(super) fn find(lookup: &Lookup<'_>, system: &Path) -> Result<Option<Located>, SiteError> {
+pub(super) fn find(lookup: &Lookup<'_>, system: &Path) -> Result<Option<LocatedSite>, SiteError> {
     let Lookup { site, environment, working_dir, .. } = lookup;
     if let Some(site) = site {
         let file = named(Origin::Flag("--site"), resolve(working_dir, site))?;
-        return Ok(Some(Located { file, by: FoundBy::Flag }));
+        return Ok(Some(LocatedSite { file, by: FoundBy::Flag }));
     }
     if let Some(site) = environment.get("APT_CI_SITE") {
         let file = named(Origin::Variable("APT_CI_SITE"), resolve(working_dir, Path::new(site)))?;
-        return Ok(Some(Located { file, by: FoundBy::Variable }));
+        return Ok(Some(LocatedSite { file, by: FoundBy::Variable }));
     }
     let user = user_folder(environment, "XDG_CONFIG_HOME", ".config");
     let own = user.as_deref().map(|folder| (folder, FoundBy::User)).into_iter().chain([(system, FoundBy::System)]);
@@ -80,7 +80,7 @@ pub(super) fn find(lookup: &Lookup<'_>, system: &Path) -> Result<Option<Located>
     for (folder, by) in upwards.chain(own.clone()) {
         let file = folder.join(SITE_FILE);
         if is_file(&file)? {
-            return Ok(Some(Located { file, by }));
+            return Ok(Some(LocatedSite { file, by }));
         }
     }
     Ok(None)

@@ -23,14 +23,14 @@ const HEAD: &str = "\
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct HooksFile {
     #[serde(default)]
-    hook: Vec<Spanned<WrittenHook>>,
+    hook: Vec<Spanned<HookEntry>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct WrittenHook {
+struct HookEntry {
     forge: String,
     api: Option<String>,
     project: String,
@@ -151,11 +151,11 @@ fn fault(path: &Path, text: &str, offset: usize, message: impl Into<String>) -> 
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
     let line = before.matches('\n').count() + 1;
-    SiteError::Fault { path: path.to_owned(), line, column, message: message.into(), hint: None }
+    SiteError::InvalidFile { path: path.to_owned(), line, column, message: message.into(), hint: None }
 }
 
 fn read(path: &Path, text: &str) -> Result<Vec<Hook>, SiteError> {
-    let written: Written = toml::from_str(text)
+    let written: HooksFile = toml::from_str(text)
         .map_err(|error| fault(path, text, error.span().map_or(0, |span| span.start), error.message()))?;
     let mut hooks: Vec<Hook> = Vec::new();
     for written in written.hook {
@@ -182,7 +182,7 @@ fn elsewhere(one: &Hook, other: &Hook) -> String {
     )
 }
 
-fn hook(written: WrittenHook) -> Result<Hook, String> {
+fn hook(written: HookEntry) -> Result<Hook, String> {
     let forge: Forge = one("forge", &written.forge)?;
     let api = written.api.as_deref().map(|text| one("api", text)).transpose()?.unwrap_or_else(|| forge.api());
     let project: Project = one("project", &written.project)?;

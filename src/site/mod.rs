@@ -1,8 +1,9 @@
 //! Sites: queue, store, releases and workers that belong together. Each setting knows where it comes from.
 //!
 //! A site is a folder with the file `apt-ci.toml`, usually a git repository. It is the folder that the user names;
-//! otherwise the first one from the working directory upwards, the user's own, or the machine's. A flag takes precedence
-//! over a variable, a variable over the file, and the file over the built-in default, which needs no server and no file.
+//! otherwise the first one from the working directory upwards, the user's own, or the machine's. A flag takes
+//! precedence over a variable, a variable over the file, and the file over the built-in default, which needs no server
+//! and no file.
 
 mod create;
 pub mod credentials;
@@ -26,7 +27,7 @@ use secrecy::SecretString;
 use crate::archive::Pockets;
 use crate::broker::{AmqpUrl, QueueType, QueueUrl};
 use crate::environment::Environment;
-use crate::excuses::Place;
+use crate::excuses::ExcusesLocation;
 use crate::launchpad::LaunchpadSettings;
 use crate::release::{Architecture, QueueName, Release};
 use crate::server_url::{ServerIdentity, ServerUrl};
@@ -34,15 +35,15 @@ use crate::store::StoreUrl;
 use crate::store::swift::SwiftSettings;
 use crate::testbed::AllowedHost;
 
-pub use self::create::{Created, create};
+pub use self::create::{CreatedSite, create};
 pub use self::error::{SiteError, shell_word};
 use self::file::{LAUNCHPAD_KEYS, SiteFile, Swift, Web, local_to, stored_below};
-use self::folders::Located;
+use self::folders::LocatedSite;
 pub use self::folders::{FoundBy, SITE_FILE};
 pub use self::trust::{TrustStore, TrustedSite};
 
 /// Default address of the web service, for a reverse proxy on the same machine.
-const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8870);
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8870);
 
 /// Flags and surroundings that determine the site and its settings.
 #[derive(Debug, Clone, Copy)]
@@ -151,7 +152,7 @@ pub struct Site {
     /// The pockets of the releases.
     pub pockets: Pockets,
     /// The places of the excuses, by release.
-    pub excuses: BTreeMap<Release, Setting<Place>>,
+    pub excuses: BTreeMap<Release, Setting<ExcusesLocation>>,
     /// The settings for Swift.
     pub swift: SwiftSettings,
     /// The settings for Launchpad.
@@ -184,7 +185,7 @@ impl Site {
     /// When the named site does not exist, the site is not trusted, or its file, a flag or a variable is invalid.
     pub fn find(lookup: &Lookup<'_>) -> Result<Self, SiteError> {
         let located = folders::find(lookup, Path::new(folders::SYSTEM))?;
-        if let Some(Located { file, by: FoundBy::WorkingDir }) = &located {
+        if let Some(LocatedSite { file, by: FoundBy::WorkingDir }) = &located {
             TrustStore::of_user(lookup.environment).check(file.parent().unwrap_or(Path::new("/")))?;
         }
         Self::read(lookup, located)
@@ -202,7 +203,7 @@ impl Site {
         Self::read(lookup, folders::find(lookup, system)?)
     }
 
-    fn read(lookup: &Lookup<'_>, located: Option<Located>) -> Result<Self, SiteError> {
+    fn read(lookup: &Lookup<'_>, located: Option<LocatedSite>) -> Result<Self, SiteError> {
         let path = located.as_ref().map(|located| located.file.as_path());
         let file = path.map(SiteFile::read).transpose()?.unwrap_or_default();
         let root = path.and_then(Path::parent).map(Path::to_owned);
@@ -263,7 +264,7 @@ impl Site {
         };
         let (launchpad, launchpad_origins) = servers(file.launchpad, allows_plain_text);
         let Web { url: web_url, listen, allowed_git_hosts } = file.web;
-        let web_listen = listen.unwrap_or(Setting { value: LISTEN, origin: Origin::Default });
+        let web_listen = listen.unwrap_or(Setting { value: DEFAULT_LISTEN, origin: Origin::Default });
         let state_dir = folders::state(environment);
         let cache_dir = folders::cache(environment);
         let swift_settings = file.swift;

@@ -11,7 +11,7 @@ use super::SiteError;
 use super::error::shell_word;
 
 /// Maximum number of bytes that are read. No password is longer.
-const LIMIT: u64 = 4096;
+const MAX_SIZE: u64 = 4096;
 
 /// Reads the password: the file's text without the end of the line. A path inside the site at `root` must not lead out
 /// of it through links, because committers could name any private file of this user.
@@ -36,7 +36,7 @@ pub(super) fn read(path: &Path, root: Option<&Path>) -> Result<SecretString, Sit
         return Err(refuse("can be read by others than its owner".to_owned(), Some(hint)));
     }
     let mut text = String::new();
-    file.take(LIMIT).read_to_string(&mut text).map_err(io)?;
+    file.take(MAX_SIZE).read_to_string(&mut text).map_err(io)?;
     let password = text.trim_end_matches(['\r', '\n']);
     if password.is_empty() || password.contains('\n') {
         return Err(refuse("contains no password (one line)".to_owned(), None));

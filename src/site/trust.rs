@@ -19,7 +19,7 @@ use super::{exposure, folders};
 use crate::environment::Environment;
 
 /// Maximum size of the file, in bytes.
-const LIMIT: u64 = 1 << 20;
+const MAX_SIZE: u64 = 1 << 20;
 
 /// A site that its user trusts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -212,7 +212,7 @@ impl TrustStore {
     }
 
     /// Whether a note about the site in `dir` is new for the user. Records it as seen.
-    pub(super) fn is_told_first(&self, dir: &Path, what: &str) -> Result<bool, SiteError> {
+    pub(super) fn is_new_note(&self, dir: &Path, what: &str) -> Result<bool, SiteError> {
         let path = canonical(dir)?;
         let mut is_first = false;
         self.change(|decisions| is_first = decisions.told.entry(path).or_default().insert(what.to_owned()))?;
@@ -232,8 +232,8 @@ impl TrustStore {
             return Err(SiteError::Exposed { path: self.file.clone(), reason: "can be written by others", hint });
         }
         let mut text = String::new();
-        file.take(LIMIT).read_to_string(&mut text).map_err(io)?;
-        serde_json::from_str(&text).map_err(|error| SiteError::Fault {
+        file.take(MAX_SIZE).read_to_string(&mut text).map_err(io)?;
+        serde_json::from_str(&text).map_err(|error| SiteError::InvalidFile {
             path: self.file.clone(),
             line: error.line(),
             column: error.column(),

@@ -23,7 +23,7 @@ const INCOMING: &str = ".incoming";
 /// Folder for Content-Type and Content-Encoding.
 const HEADERS: &str = ".headers";
 /// Minimum age of an unfinished file before it is removed: its process has died.
-const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
+const UNFINISHED_FILE_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 /// HTTP's default type.
 const UNKNOWN_TYPE: &str = "application/octet-stream";
 
@@ -56,7 +56,7 @@ impl FolderStore {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when it does not.
-    pub async fn look_at(&self, container: &str) -> Result<(), StoreError> {
+    pub async fn check_exists(&self, container: &str) -> Result<(), StoreError> {
         check_container(&self.address(), container)?;
         let name = container.to_owned();
         let is_there = self.blocking(|store| is_folder(&store.root.join(name))).await?;
@@ -118,7 +118,7 @@ impl FolderStore {
                     close_folder(&folder)?;
                 }
             }
-            store.sweep();
+            store.remove_unfinished();
             Ok(())
         })
         .await
@@ -184,8 +184,8 @@ impl FolderStore {
             let headers = store.root.join(HEADERS).join(&container);
             let mode = fs::metadata(&folder).map_err(|error| cannot("look at", &folder, error))?.permissions().mode();
             make_folder(&headers, Some(mode & 0o777))?;
-            store.appear(&headers, &object, |to| io::Write::write_all(to, &described))?;
-            store.appear(&folder, &object, |to| io::copy(&mut source, to).map(drop))
+            store.write_atomically(&headers, &object, |to| io::Write::write_all(to, &described))?;
+            store.write_atomically(&folder, &object, |to| io::copy(&mut source, to).map(drop))
         })
         .await
     }
@@ -270,7 +270,7 @@ impl FolderStore {
     }
 
     /// Writes `base/name` atomically: to another file, which is synced and renamed; the folder is synced as well.
-    fn appear(
+    fn write_atomically(
         &self,
         base: &Path,
         name: &str,
@@ -297,12 +297,12 @@ impl FolderStore {
     }
 
     /// Removes files in [`INCOMING`] of processes that died. Nothing depends on its success.
-    fn sweep(&self) {
+    fn remove_unfinished(&self) {
         let now = SystemTime::now();
         for entry in fs::read_dir(self.root.join(INCOMING)).into_iter().flatten().flatten() {
             let modified = entry.metadata().and_then(|metadata| metadata.modified());
             let age = modified.ok().and_then(|modified| now.duration_since(modified).ok());
-            if age.is_some_and(|age| age > ABANDONED) {
+            if age.is_some_and(|age| age > UNFINISHED_FILE_TTL) {
                 debug!(file = %entry.path().display(), "removing an unfinished file that nobody works on");
                 let _ = fs::remove_file(entry.path());
             }
@@ -316,7 +316,7 @@ impl FolderStore {
         }
         // Only objects in the folder of the prefix can match; most listings are for one package of thousands.
         let start = query.prefix.rfind('/').map_or("", |slash| &query.prefix[..=slash]).to_owned();
-        let mut walk = Walk { store: self, container, rows: Rows::new(query) };
+        let mut walk = FolderWalk { store: self, container, rows: Rows::new(query) };
         // No part of an object's name is empty, but a file system reads `b//a` as `b/a`.
         if start.is_empty() || check_object("", start.strip_suffix('/').unwrap_or(&start)).is_ok() {
             walk.folder(&folder.join(&start), &start)?;
@@ -326,13 +326,13 @@ impl FolderStore {
 }
 
 /// Traversal of a container.
-struct Walk<'a> {
+struct FolderWalk<'a> {
     store: &'a FolderStore,
     container: &'a str,
     rows: Rows,
 }
 
-impl Walk<'_> {
+impl FolderWalk<'_> {
     /// Collects the objects below `folder`. Their names begin with `name`, which is empty or ends with a slash.
     fn folder(&mut self, folder: &Path, name: &str) -> Result<(), StoreError> {
         let entries = match fs::read_dir(folder) {
@@ -479,7 +479,7 @@ mod tests {
         let path = folder.path().join("loop");
         std::os::unix::fs::symlink(&path, &path).unwrap();
         let store = FolderStore::new(&path.join("store"));
-        for error in [run(store.list("c", &Query::default())).unwrap_err(), run(store.look_at("c")).unwrap_err()] {
+        for error in [run(store.list("c", &Query::default())).unwrap_err(), run(store.check_exists("c")).unwrap_err()] {
             assert!(matches!(error, StoreError::Io { .. }), "{error}");
         }
         let missing = FolderStore::new(&folder.path().join("store"));
@@ -550,7 +550,7 @@ mod tests {
         let store = FolderStore::new(folder.path());
         run(store.ensure_container("c", &Access::Public)).unwrap();
         let (old, new) = (folder.path().join(INCOMING).join("old"), folder.path().join(INCOMING).join("new"));
-        File::create(&old).unwrap().set_modified(SystemTime::now() - 2 * ABANDONED).unwrap();
+        File::create(&old).unwrap().set_modified(SystemTime::now() - 2 * UNFINISHED_FILE_TTL).unwrap();
         File::create(&new).unwrap();
         run(store.ensure_container("c", &Access::Public)).unwrap();
         assert!(!old.exists() && new.exists());

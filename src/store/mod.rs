@@ -54,7 +54,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// Returns whether the same call may succeed later.
-    pub fn is_temporary(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Io { .. })
     }
 }
@@ -108,7 +108,7 @@ impl Entry {
 
 /// Number and size of a container's objects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Amount {
+pub struct ContainerSize {
     /// Number of objects.
     pub objects: u64,
     /// Size of all objects together, in bytes.
@@ -251,10 +251,10 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], or when the store is unreachable.
-    pub async fn amount(&self, container: &str) -> Result<Option<Amount>, StoreError> {
+    pub async fn amount(&self, container: &str) -> Result<Option<ContainerSize>, StoreError> {
         match self {
             Self::Swift(store) => store.amount(container).await,
-            Self::Folder(store) => store.look_at(container).await.map(|()| None),
+            Self::Folder(store) => store.check_exists(container).await.map(|()| None),
         }
     }
 

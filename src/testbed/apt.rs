@@ -11,7 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::TestbedError;
-use super::decision::Origin;
+use super::decision::DecisionSource;
 use super::ppa::{self, PpaAccess};
 use super::template::quote;
 use crate::archive::Pocket;
@@ -22,30 +22,30 @@ const SCRIPT: &str = include_str!("apt/setup.sh");
 
 /// Packages that are taken from a release's pocket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Take {
+pub enum PocketSelection {
     /// No packages; with the origin of that decision.
-    Nothing(Origin),
+    Nothing(DecisionSource),
     /// The packages of the triggers; everything else comes from the release if it is available there.
     Triggers,
     /// Every package that is newer in the pocket; with the origin of that decision.
-    All(Origin),
+    All(DecisionSource),
 }
 
-impl Take {
+impl PocketSelection {
     /// Returns what a request takes from the pocket. The triggers of a request with PPAs come from these, and those of
     /// a branch are only its cause.
     pub(super) fn of(request: &Request, pocket: Option<&Pocket>) -> Self {
         let parameters = request.parameters();
         if pocket.is_none() {
-            Self::Nothing(Origin::Queue)
+            Self::Nothing(DecisionSource::Queue)
         } else if parameters.all_proposed {
-            Self::All(Origin::Request("all-proposed"))
+            Self::All(DecisionSource::Request("all-proposed"))
         } else if parameters.source.is_some() {
-            Self::Nothing(Origin::Request("test-git, build-git or test-bzr"))
+            Self::Nothing(DecisionSource::Request("test-git, build-git or test-bzr"))
         } else if !parameters.ppas.is_empty() {
-            Self::Nothing(Origin::Request("ppas"))
+            Self::Nothing(DecisionSource::Request("ppas"))
         } else if parameters.triggers.iter().all(Trigger::is_baseline) {
-            Self::Nothing(Origin::Request("triggers"))
+            Self::Nothing(DecisionSource::Request("triggers"))
         } else {
             Self::Triggers
         }
@@ -60,7 +60,7 @@ pub struct AptSetup {
     /// Pocket of the release.
     pub pocket: Option<Pocket>,
     /// Packages that are taken from the pocket.
-    pub take: Take,
+    pub take: PocketSelection,
     /// Whether sources are only read, because the testbed is this machine.
     pub is_read_only: bool,
     release: Release,
@@ -91,7 +91,7 @@ impl AptSetup {
         Self {
             script,
             pocket: pocket.cloned(),
-            take: Take::of(request, pocket),
+            take: PocketSelection::of(request, pocket),
             is_read_only,
             release: release.clone(),
             package: request.package().to_string(),
@@ -123,9 +123,9 @@ impl AptSetup {
 
     fn text(&self, nonce: &str, ppas: &[PpaAccess]) -> String {
         let take = match self.take {
-            Take::Nothing(_) => "nothing",
-            Take::Triggers => "triggers",
-            Take::All(_) => "all",
+            PocketSelection::Nothing(_) => "nothing",
+            PocketSelection::Triggers => "triggers",
+            PocketSelection::All(_) => "all",
         };
         let lines = |lines: Vec<String>| lines.iter().fold(String::new(), |text, line| text + line + "\n");
         let triggers = self.triggers.iter().map(|trigger| format!("{} {}", trigger.package(), trigger.version()));
@@ -171,9 +171,9 @@ mod tests {
     #[test]
     fn the_request_decides_what_comes_from_the_pocket() {
         let take = |request: &str, pocket| match setup(request, pocket, PathBuf::new()).take {
-            Take::Nothing(origin) => format!("nothing: {origin}"),
-            Take::Triggers => "triggers".to_owned(),
-            Take::All(origin) => format!("all: {origin}"),
+            PocketSelection::Nothing(origin) => format!("nothing: {origin}"),
+            PocketSelection::Triggers => "triggers".to_owned(),
+            PocketSelection::All(origin) => format!("all: {origin}"),
         };
         let proposed = Some("noble-proposed");
         for (request, pocket, expected) in [

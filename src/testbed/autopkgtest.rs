@@ -24,16 +24,17 @@ pub(super) struct Abilities {
     /// Option that selects one test of a package.
     pub(super) test_name_option: &'static str,
     /// Whether a source may be `URL#BRANCH` of a git repository.
-    pub(super) clones: bool,
+    pub(super) can_clone: bool,
     /// Whether `--copy` copies files into the testbed.
-    pub(super) copies: bool,
+    pub(super) can_copy: bool,
     /// Whether tests can run as a foreign architecture, since version 5.43.
-    pub(super) foreign: bool,
+    pub(super) can_run_foreign: bool,
 }
 
 impl Abilities {
     /// Abilities of autopkgtest 5.28.
-    pub(super) const USUAL: Self = Self { test_name_option: "--test-name", clones: true, copies: true, foreign: false };
+    pub(super) const USUAL: Self =
+        Self { test_name_option: "--test-name", can_clone: true, can_copy: true, can_run_foreign: false };
 
     /// Parses the output of `autopkgtest --help`.
     pub(super) fn read(help: &str) -> Self {
@@ -45,9 +46,9 @@ impl Abilities {
         };
         Self {
             test_name_option: if old_name { "--testname" } else { "--test-name" },
-            clones: help.contains("url#branch"),
-            copies: option("--copy").is_some(),
-            foreign: help.contains("--test-architecture"),
+            can_clone: help.contains("url#branch"),
+            can_copy: option("--copy").is_some(),
+            can_run_foreign: help.contains("--test-architecture"),
         }
     }
 }
@@ -59,7 +60,7 @@ impl Autopkgtest {
     /// # Errors
     /// [`TestbedError::NotInstalled`] or [`TestbedError::NoVirtServer`], with a hint.
     pub fn find(conf: &WorkerConf, path_variable: Option<&str>) -> Result<Self, TestbedError> {
-        let (found, mut missing) = Self::look(conf, path_variable);
+        let (found, mut missing) = Self::locate(conf, path_variable);
         match found {
             Some(found) if missing.is_empty() => Ok(found),
             _ => Err(missing.swap_remove(0)),
@@ -67,7 +68,7 @@ impl Autopkgtest {
     }
 
     /// Finds the program like [`Self::find`], but reports everything that is missing.
-    pub fn look(conf: &WorkerConf, path_variable: Option<&str>) -> (Option<Self>, Vec<TestbedError>) {
+    pub fn locate(conf: &WorkerConf, path_variable: Option<&str>) -> (Option<Self>, Vec<TestbedError>) {
         let path_variable = path_variable.unwrap_or("/usr/local/bin:/usr/bin:/bin");
         let folders = || path_variable.split(':').map(Path::new).filter(|folder| folder.is_absolute());
         let own =

@@ -54,7 +54,7 @@ const GONE: [&str; 17] = [
 ];
 
 /// Messages of git and Breezy when a server is unreachable, or asks to try again later.
-const AWAY: [&str; 8] = [
+const UNREACHABLE: [&str; 8] = [
     "could not resolve host",
     "failed to connect",
     "connection refused",
@@ -94,7 +94,7 @@ fn last_line(text: &str) -> String {
 pub fn is_gone(said: &str) -> bool {
     let said = said.to_lowercase();
     let says = |texts: &[&str]| texts.iter().any(|text| said.contains(text));
-    says(&GONE) && !says(&AWAY)
+    says(&GONE) && !says(&UNREACHABLE)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 
 pub use self::border::{AllowedHost, Border, Resolver};
-use self::border::{Barred, Way};
+use self::border::{BorderError, Route};
 use self::fetch::Fetch;
 use super::TestbedError;
 use super::log::LiveLog;
@@ -28,7 +28,7 @@ use crate::environment::Environment;
 use crate::request::TestSource;
 
 /// Interval between checks of the size.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const SIZE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Number of the program's last lines that describe an error.
 const LAST_LINES: usize = 3;
@@ -78,8 +78,8 @@ impl Checkout {
         limits: &CheckoutLimits,
         border: &Border,
     ) -> Result<(), TestbedError> {
-        let way = self.way(environment, border).await?;
-        let fetched = self.fetch_all(environment, limits, way.as_ref()).await;
+        let route = self.route(environment, border).await?;
+        let fetched = self.fetch_all(environment, limits, route.as_ref()).await;
         let _ = fs::remove_dir_all(self.beside("home"));
         if fetched.is_err() {
             let _ = fs::remove_dir_all(&self.folder);
@@ -88,19 +88,19 @@ impl Checkout {
     }
 
     /// Returns how the server may be reached; `None` for a request that may reach every server.
-    async fn way(&self, environment: &Environment, border: &Border) -> Result<Option<Way>, TestbedError> {
+    async fn route(&self, environment: &Environment, border: &Border) -> Result<Option<Route>, TestbedError> {
         if !self.from_web {
             return Ok(None);
         }
-        let way = match &self.source {
-            TestSource::TestGit(git) | TestSource::BuildGit(git) => border.way(git, environment).await,
+        let route = match &self.source {
+            TestSource::TestGit(git) | TestSource::BuildGit(git) => border.route(git, environment).await,
             TestSource::TestBzr(_) => {
-                Err(Barred::Forbidden("requests over the web are fetched by git alone".to_owned()))
+                Err(BorderError::Forbidden("requests over the web are fetched by git alone".to_owned()))
             }
         };
-        way.map(Some).map_err(|barred| match barred {
-            Barred::Forbidden(reason) => TestbedError::Forbidden { address: self.address(), reason },
-            Barred::Unresolved(reason) => self.failed(reason),
+        route.map(Some).map_err(|barred| match barred {
+            BorderError::Forbidden(reason) => TestbedError::Forbidden { address: self.address(), reason },
+            BorderError::Unresolved(reason) => self.failed(reason),
         })
     }
 
@@ -108,7 +108,7 @@ impl Checkout {
         &self,
         environment: &Environment,
         limits: &CheckoutLimits,
-        way: Option<&Way>,
+        route: Option<&Route>,
     ) -> Result<(), TestbedError> {
         let home = self.beside("home");
         for folder in [&home, &self.folder] {
@@ -119,7 +119,7 @@ impl Checkout {
         }
         DirBuilder::new().mode(0o700).create(&home).map_err(|error| self.io("making", &home, error))?;
         let deadline = Instant::now() + limits.time;
-        let fetch = Fetch::new(&self.source, &self.folder, &home, environment, way);
+        let fetch = Fetch::new(&self.source, &self.folder, &home, environment, route);
         let fetch = fetch.map_err(|reason| self.failed(reason))?;
         for command in &fetch.commands {
             let work_dir = self.folder.parent().unwrap_or(Path::new("/"));
@@ -130,8 +130,8 @@ impl Checkout {
             self.end_in_bounds(process?, deadline, limits).await?;
         }
         tree::prepare(&self.folder).map_err(|fault| match fault {
-            tree::Fault::OfBranch(reason) => TestbedError::Unfit { address: self.address(), reason },
-            tree::Fault::OfHost(error) => self.io("looking at", &self.folder, error),
+            tree::TreeError::InvalidBranch(reason) => TestbedError::Unfit { address: self.address(), reason },
+            tree::TreeError::Io(error) => self.io("looking at", &self.folder, error),
         })
     }
 
@@ -148,7 +148,7 @@ impl Checkout {
                 () = sleep_until(deadline) => {
                     return Err(self.failed(format!("it takes longer than {} s", limits.time.as_secs())));
                 }
-                () = sleep(LOOK_EVERY) => {}
+                () = sleep(SIZE_CHECK_INTERVAL) => {}
             }
             self.check_size(limits).await?;
         };

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use self::reader::Reader;
-use super::decision::Origin;
+use super::decision::DecisionSource;
 use super::limits::Limits;
 use super::template::Template;
 use super::variables::Definitions;
@@ -127,10 +127,10 @@ impl WorkerConf {
     }
 
     /// Returns the origin of a key's value.
-    pub fn origin(&self, key: &str) -> Origin {
+    pub fn origin(&self, key: &str) -> DecisionSource {
         match (&self.file, self.lines.get(key)) {
-            (Some(path), Some(line)) => Origin::File { path: path.clone(), line: *line },
-            _ => Origin::Default,
+            (Some(path), Some(line)) => DecisionSource::File { path: path.clone(), line: *line },
+            _ => DecisionSource::Default,
         }
     }
 

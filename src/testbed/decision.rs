@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// Origin of a decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub enum DecisionSource {
     /// Built-in default.
     Default,
     /// Line of worker.conf or of an override file.
@@ -23,7 +23,7 @@ pub enum Origin {
     Autopkgtest,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for DecisionSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.pad("default"),
@@ -43,11 +43,11 @@ pub struct Decision {
     /// Value that was decided.
     pub value: String,
     /// Origins; often one, such as a line that sets a time limit, sometimes another one that changes it.
-    pub origins: Vec<Origin>,
+    pub origins: Vec<DecisionSource>,
 }
 
 impl Decision {
-    pub(super) fn new(what: impl Into<String>, value: impl Into<String>, origin: Origin) -> Self {
+    pub(super) fn new(what: impl Into<String>, value: impl Into<String>, origin: DecisionSource) -> Self {
         Self { what: what.into(), value: value.into(), origins: vec![origin] }
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, BufRead};
 /// Beginning of a report's line, before the word that marks the run.
 const MARK: &str = "apt-ci-evidence ";
 /// Maximum length of a report's line, in bytes. Longer lines belong to no report.
-const MAX_LINE: u64 = 8 << 10;
+const MAX_LINE_BYTES: u64 = 8 << 10;
 /// Maximum number of lines that are read of one report.
 const MAX_LINES: usize = 20_000;
 /// Maximum number of reports that are read. A testbed makes one at each reset.
@@ -25,7 +25,7 @@ pub struct Evidence {
     /// Indexes that were read.
     pub indexes: Vec<Index>,
     /// Versions of the relevant sources.
-    pub versions: Vec<Available>,
+    pub versions: Vec<AvailableVersion>,
     /// Binary packages of the triggers' versions.
     pub ships: Vec<Binary>,
     /// Source versions of the packages that apt would install.
@@ -45,7 +45,7 @@ pub struct Index {
 
 /// A version of a source in a suite.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Available {
+pub struct AvailableVersion {
     /// Source package.
     pub source: String,
     /// Version.
@@ -96,7 +96,7 @@ impl Evidence {
         let mut line = Vec::new();
         loop {
             line.clear();
-            if io::Read::take(&mut *log, MAX_LINE).read_until(b'\n', &mut line)? == 0 {
+            if io::Read::take(&mut *log, MAX_LINE_BYTES).read_until(b'\n', &mut line)? == 0 {
                 return Ok(reports);
             }
             let text = String::from_utf8_lossy(&line);
@@ -133,7 +133,7 @@ impl Evidence {
                     self.indexes.push(index);
                 }
             }
-            ("version", [source, version, suite, url, binaries, has_source]) => self.versions.push(Available {
+            ("version", [source, version, suite, url, binaries, has_source]) => self.versions.push(AvailableVersion {
                 source: text(source),
                 version: text(version),
                 suite: text(suite),

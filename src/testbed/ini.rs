@@ -23,7 +23,7 @@ pub(super) struct Setting {
 
 /// Fault of an INI file that cannot be read: the line, if one is at fault, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Malformed {
+pub(super) struct IniError {
     pub(super) line: Option<usize>,
     pub(super) message: String,
 }
@@ -37,7 +37,7 @@ pub(super) struct Contents {
 }
 
 /// Reads an INI file. A repeated section or key is refused, as Python refuses it.
-pub(super) fn read(text: &str) -> Result<Contents, Malformed> {
+pub(super) fn read(text: &str) -> Result<Contents, IniError> {
     let outline = outline(text)?;
     let mut settings = IniDefault::default();
     settings.default_section = DEFAULT_SECTION.to_owned();
@@ -47,19 +47,19 @@ pub(super) fn read(text: &str) -> Result<Contents, Malformed> {
     settings.multiline = true;
     settings.enable_inline_comments = false;
     let mut ini = Ini::new_from_defaults(settings);
-    let values = ini.read(text.to_owned()).map_err(|message| Malformed { line: None, message })?;
+    let values = ini.read(text.to_owned()).map_err(|message| IniError { line: None, message })?;
     let mut settings = Vec::new();
     for Key { section, key, line } in outline.keys {
         match values.get(&section).and_then(|section| section.get(&key)) {
             Some(Some(value)) => {
                 settings.push(Setting { section, key, line, value: value.clone() });
             }
-            _ => return Err(Malformed { line: Some(line), message: format!("{key:?} has no value: KEY = VALUE") }),
+            _ => return Err(IniError { line: Some(line), message: format!("{key:?} has no value: KEY = VALUE") }),
         }
     }
     // Both readings of the file must agree: a key that only one of them sees would be silently ignored.
     if values.values().map(|keys| keys.len()).sum::<usize>() != settings.len() {
-        return Err(Malformed { line: None, message: "the lines cannot be told apart as KEY = VALUE".to_owned() });
+        return Err(IniError { line: None, message: "the lines cannot be told apart as KEY = VALUE".to_owned() });
     }
     Ok(Contents { sections: outline.sections, settings })
 }
@@ -77,7 +77,7 @@ struct Outline {
 
 /// Returns the line of each section and key. configparser returns values without lines, and silently takes the last of
 /// several, so this reads the same lines to find them.
-fn outline(text: &str) -> Result<Outline, Malformed> {
+fn outline(text: &str) -> Result<Outline, IniError> {
     let mut outline = Outline { sections: Vec::new(), keys: Vec::new() };
     let mut seen: BTreeMap<(String, Option<String>), usize> = BTreeMap::new();
     let mut note = |section: &str, key: Option<&str>, line: usize| {
@@ -87,7 +87,7 @@ fn outline(text: &str) -> Result<Outline, Malformed> {
         };
         match seen.insert((section.to_owned(), key.map(str::to_owned)), line) {
             None => Ok(()),
-            Some(first) => Err(Malformed { line: Some(line), message: format!("{what} is already on line {first}") }),
+            Some(first) => Err(IniError { line: Some(line), message: format!("{what} is already on line {first}") }),
         }
     };
     let mut section: Option<String> = None;
@@ -97,7 +97,7 @@ fn outline(text: &str) -> Result<Outline, Malformed> {
         if line.is_empty() || line.starts_with(COMMENT) {
             continue;
         }
-        let malformed = |message: &str| Malformed { line: Some(number), message: message.to_owned() };
+        let malformed = |message: &str| IniError { line: Some(number), message: message.to_owned() };
         if let Some(header) = line.strip_prefix('[') {
             let end = header.rfind(']').ok_or_else(|| malformed("the section's name is not closed by ]"))?;
             let name = header.get(..end).unwrap_or_default().trim().to_owned();
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     fn message(text: &str) -> (Option<usize>, String) {
-        let Malformed { line, message } = read(text).unwrap_err();
+        let IniError { line, message } = read(text).unwrap_err();
         (line, message)
     }
 

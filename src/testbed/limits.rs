@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Maximum number of tests that extend the limit. Hardly any package has more, and 100 tests already have many days.
-pub const MOST_TESTS: u32 = 100;
+pub const MAX_COUNTED_TESTS: u32 = 100;
 
 /// Time limits in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,10 +37,10 @@ impl Limits {
 
     /// Returns the time after which an autopkgtest hangs whose log announces this number of tests.
     ///
-    /// Output of a test can look like an announcement, so no log gets more time than a package with [`MOST_TESTS`]
-    /// tests.
+    /// Output of a test can look like an announcement, so no log gets more time than a package with
+    /// [`MAX_COUNTED_TESTS`] tests.
     pub fn hard(&self, tests: u32) -> Duration {
-        let further = tests.min(MOST_TESTS).saturating_sub(1);
+        let further = tests.min(MAX_COUNTED_TESTS).saturating_sub(1);
         self.total().saturating_add(self.per_test().saturating_mul(further))
     }
 

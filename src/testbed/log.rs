@@ -1,8 +1,8 @@
 //! Log of a test while it is written: its beginning and end for viewers, the tests that begin in it, and its bounded
 //! size on disk.
 
-mod middle;
-mod starts;
+mod log_bound;
+mod test_counter;
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -11,20 +11,20 @@ use std::path::PathBuf;
 
 use nix::fcntl::OFlag;
 
-pub use self::middle::LogBound;
-use self::starts::Starts;
+pub use self::log_bound::LogBound;
+use self::test_counter::TestCounter;
 
 /// Number of lines of the log's beginning that are shown; they tell what is run and where.
 const HEAD_LINES: usize = 5;
 /// Maximum size of the beginning, in bytes.
-const HEAD_LIMIT: u64 = 2000;
+const MAX_HEAD_BYTES: u64 = 2000;
 /// Size of the log's end that is shown, in bytes.
 const TAIL_BYTES: u64 = 2000;
 /// Text in place of what is left out between them.
 const DIVIDER: &str = "[...]\n";
 
 /// Maximum size of the new part that is read at once, in bytes: it takes a few hundredths of a second.
-const LOOK_LIMIT: u64 = 32 << 20;
+const MAX_READ_BYTES: u64 = 32 << 20;
 
 /// A growing log. Reading it takes only the new part, and a few kilobytes of its beginning and end, however long it is.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub struct LiveLog {
     inode: u64,
     /// Size of the part in which tests were searched for.
     read: u64,
-    starts: Starts,
+    starts: TestCounter,
     last_line: String,
     /// End of the middle that was given back to the file system.
     given_back: u64,
@@ -50,7 +50,7 @@ impl LiveLog {
             head: None,
             inode: 0,
             read: 0,
-            starts: Starts::default(),
+            starts: TestCounter::default(),
             last_line: String::new(),
             given_back: 0,
         }
@@ -96,11 +96,11 @@ impl LiveLog {
     ///
     /// # Errors
     /// Fails when the file exists and cannot be read.
-    pub fn look(&mut self) -> io::Result<()> {
+    pub fn read_new(&mut self) -> io::Result<()> {
         let Some((mut file, size)) = self.open(false)? else { return Ok(()) };
         if self.read < size {
             file.seek(SeekFrom::Start(self.read))?;
-            let mut new = file.take(LOOK_LIMIT.min(size - self.read));
+            let mut new = file.take(MAX_READ_BYTES.min(size - self.read));
             let mut buffer = vec![0; 1 << 16];
             loop {
                 let length = match new.read(&mut buffer) {
@@ -116,8 +116,8 @@ impl LiveLog {
         Ok(())
     }
 
-    /// Returns the number of tests that have begun in the part that [`LiveLog::look`] has read: autopkgtest announces
-    /// each.
+    /// Returns the number of tests that have begun in the part that [`LiveLog::read_new`] has read: autopkgtest
+    /// announces each.
     pub fn tests_begun(&self) -> u32 {
         self.starts.count()
     }
@@ -151,7 +151,7 @@ impl LiveLog {
             self.inode = metadata.ino();
             self.head = None;
             self.read = 0;
-            self.starts = Starts::default();
+            self.starts = TestCounter::default();
             self.given_back = 0;
         }
     }
@@ -160,12 +160,12 @@ impl LiveLog {
 /// Reads the first lines, cut if they are long; `None` while they are incomplete.
 fn read_head(file: &mut File) -> io::Result<Option<Vec<u8>>> {
     let mut head = Vec::new();
-    file.take(HEAD_LIMIT).read_to_end(&mut head)?;
+    file.take(MAX_HEAD_BYTES).read_to_end(&mut head)?;
     let mut ends = head.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
     let end = match ends.clone().nth(HEAD_LINES - 1) {
         Some(end) => end,
         // Returns complete lines if there are any, or else the beginning of the first line, up to a complete character.
-        None if head.len() as u64 == HEAD_LIMIT => {
+        None if head.len() as u64 == MAX_HEAD_BYTES => {
             ends.next_back().unwrap_or_else(|| without_half_character(&head).len())
         }
         None => return Ok(None),

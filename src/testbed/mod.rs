@@ -1,7 +1,7 @@
 //! One test on a host.
 //!
 //! The worker's configuration ([`settings`]: worker.conf and the override files) leads to a plan with autopkgtest's
-//! command line ([`command`]). The preparations follow ([`apt`], [`ppa`], [`checkout`]), then autopkgtest's process
+//! command line ([`plan`]). The preparations follow ([`apt`], [`ppa`], [`checkout`]), then autopkgtest's process
 //! ([`process`]) with its growing log ([`log`]). The testbed's report ([`evidence`]) proves what was tested
 //! ([`prove`]).
 
@@ -9,7 +9,6 @@ pub mod apt;
 pub mod autopkgtest;
 pub mod cause;
 pub mod checkout;
-pub mod command;
 mod command_line;
 pub mod conf;
 pub mod decision;
@@ -18,6 +17,7 @@ mod ini;
 pub mod limits;
 pub mod log;
 pub mod overrides;
+pub mod plan;
 pub mod ppa;
 pub mod process;
 pub mod prove;
@@ -30,12 +30,12 @@ use std::path::PathBuf;
 
 pub use self::autopkgtest::Autopkgtest;
 pub use self::checkout::{AllowedHost, Border, Checkout, CheckoutLimits};
-pub use self::command::{Plan, Run};
 pub use self::command_line::CommandLine;
 pub use self::conf::{ConfError, WorkerConf};
-pub use self::decision::{Decision, Origin, Refusal};
+pub use self::decision::{Decision, DecisionSource, Refusal};
 pub use self::limits::Limits;
 pub use self::log::{LiveLog, LogBound};
+pub use self::plan::{Plan, Run};
 pub use self::ppa::PpaAccess;
 pub use self::process::{Exit, Process, SETPRIV};
 pub use self::reproduce::{default_testbed, reproduce};
@@ -64,7 +64,7 @@ pub enum TestbedError {
         /// Advice for fixing it.
         hint: String,
         /// Line that names the server.
-        origin: Origin,
+        origin: DecisionSource,
     },
     /// autopkgtest does not answer as expected.
     #[error("{} --help: {reason}", program.display())]

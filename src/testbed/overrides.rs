@@ -9,13 +9,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::conf::ConfError;
-use super::decision::Origin;
+use super::decision::DecisionSource;
 use crate::pattern::{NAMES, Pattern};
 use crate::release::{Architecture, Release};
 use crate::request::SourcePackage;
 
 /// Maximum size of a file, in bytes. A longer one is not a list of packages.
-const LONGEST: u64 = 16 << 20;
+const MAX_FILE_BYTES: u64 = 16 << 20;
 
 /// List of packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,8 +154,8 @@ impl List {
             if !metadata.is_file() {
                 return Err(io::Error::other("it is not a file"));
             }
-            if metadata.len() > LONGEST {
-                return Err(io::Error::other(format!("it is longer than {} MiB", LONGEST >> 20)));
+            if metadata.len() > MAX_FILE_BYTES {
+                return Err(io::Error::other(format!("it is longer than {} MiB", MAX_FILE_BYTES >> 20)));
             }
             fs::read(file)
         };
@@ -200,11 +200,11 @@ impl Overrides {
         package: &SourcePackage,
         architecture: &Architecture,
         release: &Release,
-    ) -> Option<Origin> {
+    ) -> Option<DecisionSource> {
         let list = self.list(name);
         let applies = |entry: &Entry| entry.applies(package.as_str(), architecture.as_str(), release.as_str());
         let (line, _) = list.entries.iter().find(|(_, entry)| applies(entry))?;
-        Some(Origin::File { path: list.file.clone(), line: *line })
+        Some(DecisionSource::File { path: list.file.clone(), line: *line })
     }
 
     /// Returns the position of a list's first entry, whatever it applies to; `None` when the list is empty.
@@ -241,7 +241,7 @@ mod tests {
         let found =
             overrides.find(name, &package.parse().unwrap(), &architecture.parse().unwrap(), &release.parse().unwrap());
         found.map(|origin| match origin {
-            Origin::File { line, .. } => line,
+            DecisionSource::File { line, .. } => line,
             other => panic!("{other:?}"),
         })
     }
@@ -335,7 +335,7 @@ mod tests {
         assert_eq!(overrides(folder.path()), (Overrides::default(), Vec::new()), "no lists at all");
         fs::create_dir(folder.path().join("never_run")).unwrap();
         nix::unistd::mkfifo(&folder.path().join("long_tests"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-        fs::File::create(folder.path().join("vm_packages")).unwrap().set_len(LONGEST + 1).unwrap();
+        fs::File::create(folder.path().join("vm_packages")).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap();
         std::os::unix::fs::symlink("missing", folder.path().join("big_packages")).unwrap();
         let (none, faults) = overrides(folder.path());
         assert_eq!(none, Overrides::default());

@@ -4,15 +4,15 @@ use std::cmp::Ordering;
 
 use debversion::Version;
 
-use super::apt::{AptSetup, Take};
-use super::evidence::{Available, Binary, Evidence};
+use super::apt::{AptSetup, PocketSelection};
+use super::evidence::{AvailableVersion, Binary, Evidence};
 use super::ppa::{self, PpaAccess};
 use crate::request::{Request, TestSource, Trigger};
 use crate::result::{Proof, ProofItem, ProofKind, ProofVerdict};
 
 /// Facts about a run that has ended.
 #[derive(Debug, Clone, Copy)]
-pub struct Tested<'a> {
+pub struct RunFacts<'a> {
     /// Request that was tested.
     pub request: &'a Request,
     /// Setup of apt for it.
@@ -46,13 +46,13 @@ pub struct Judgement {
 }
 
 /// One item, with the reason for which it is not met.
-struct Judged {
+struct JudgedItem {
     item: ProofItem,
     is_superseded: bool,
     is_held_back: bool,
 }
 
-impl Judged {
+impl JudgedItem {
     fn met(item: ProofItem) -> Self {
         Self { item, is_superseded: false, is_held_back: false }
     }
@@ -67,7 +67,7 @@ impl Judged {
     }
 }
 
-impl Tested<'_> {
+impl RunFacts<'_> {
     /// Judges the run. Without a report there is no proof, and nothing is refuted.
     pub fn judge(&self) -> Judgement {
         let nothing = Judgement {
@@ -96,17 +96,17 @@ impl Tested<'_> {
         Judgement { proof, is_superseded, is_held_back, setup_error: report.error.clone() }
     }
 
-    fn items(&self, report: &Evidence) -> Vec<Judged> {
+    fn items(&self, report: &Evidence) -> Vec<JudgedItem> {
         let parameters = self.request.parameters();
-        let mut items: Vec<Judged> =
+        let mut items: Vec<JudgedItem> =
             self.setup.triggers().iter().map(|trigger| self.trigger(trigger, report)).collect();
         if parameters.all_proposed
             && let Some(pocket) = &self.setup.pocket
         {
             let item = ProofItem::new(ProofKind::Pocket, pocket.as_str());
             items.push(match report.indexes.iter().find(|index| index.suite == pocket.as_str()) {
-                Some(index) => Judged::met(ProofItem { from: Some(index.url.clone()), ..item }),
-                None => Judged::not_met(item, why(report, "its index was not read")),
+                Some(index) => JudgedItem::met(ProofItem { from: Some(index.url.clone()), ..item }),
+                None => JudgedItem::not_met(item, why(report, "its index was not read")),
             });
         }
         items.extend(self.ppas.iter().map(|access| self.ppa(access, report)));
@@ -116,23 +116,23 @@ impl Tested<'_> {
                 TestSource::TestBzr(bzr) => bzr.to_string(),
             };
             let item = ProofItem::new(ProofKind::Branch, address);
-            items.push(Judged::met(ProofItem { found: self.source.map(str::to_owned), ..item }));
+            items.push(JudgedItem::met(ProofItem { found: self.source.map(str::to_owned), ..item }));
         }
         if self.request.is_baseline() {
             let found = match (&self.setup.take, &self.setup.pocket) {
-                (Take::Nothing(_), Some(pocket)) => format!("nothing of {pocket}"),
+                (PocketSelection::Nothing(_), Some(pocket)) => format!("nothing of {pocket}"),
                 _ => "the release as it is".to_owned(),
             };
             let item = ProofItem::new(ProofKind::Baseline, "migration-reference/0");
-            items.push(Judged::met(ProofItem { found: Some(found), ..item }));
+            items.push(JudgedItem::met(ProofItem { found: Some(found), ..item }));
         }
         items
     }
 
-    fn trigger(&self, trigger: &Trigger, report: &Evidence) -> Judged {
+    fn trigger(&self, trigger: &Trigger, report: &Evidence) -> JudgedItem {
         let (source, asked) = (trigger.package().as_str(), trigger.version());
-        let versions: Vec<&Available> = report.versions.iter().filter(|one| one.source == source).collect();
-        let there: Vec<&Available> = versions.iter().copied().filter(|one| one.version == asked).collect();
+        let versions: Vec<&AvailableVersion> = report.versions.iter().filter(|one| one.source == source).collect();
+        let there: Vec<&AvailableVersion> = versions.iter().copied().filter(|one| one.version == asked).collect();
         let is_asked = |binary: &&Binary| binary.source == source && binary.source_version == asked;
         let shipped: Vec<&Binary> = report.ships.iter().filter(is_asked).collect();
         let mut suites: Vec<&str> = there.iter().map(|one| one.suite.as_str()).collect();
@@ -145,46 +145,46 @@ impl Tested<'_> {
         if !shipped.is_empty() {
             let mut candidates = report.candidates.iter().filter(|one| one.source == source).peekable();
             if candidates.peek().is_none() {
-                return Judged::not_met(item, why(report, "apt would install none of its binary packages"));
+                return JudgedItem::not_met(item, why(report, "apt would install none of its binary packages"));
             }
             if let Some(other) = candidates.find(|one| one.version.as_deref() != Some(asked)) {
                 let example = &other.example;
                 return match &other.version {
                     Some(newer) if is_newer(newer, asked) => {
-                        Judged::superseded(item, newer, &format!("apt installs {example} there"))
+                        JudgedItem::superseded(item, newer, &format!("apt installs {example} there"))
                     }
-                    _ => Judged::not_met(item, why(report, &format!("apt would install {example} instead"))),
+                    _ => JudgedItem::not_met(item, why(report, &format!("apt would install {example} instead"))),
                 };
             }
             return self.installed(item, &shipped, report);
         }
         if let Some(binary) = report.installed.iter().find(is_asked) {
             let installed = Some(format!("{} {}", binary.name, binary.version));
-            return Judged::met(ProofItem { found: Some(asked.to_owned()), installed, ..item });
+            return JudgedItem::met(ProofItem { found: Some(asked.to_owned()), installed, ..item });
         }
         if there.iter().any(|one| one.has_source) && versions.iter().all(|one| one.binaries == 0) {
-            return Judged::met(item);
+            return JudgedItem::met(item);
         }
         let newest = versions.iter().copied().max_by(|a, b| compare(&a.version, &b.version));
         match newest {
             Some(newest) if is_newer(&newest.version, asked) => {
                 let reason = format!("{} has {}", newest.suite, newest.version);
-                Judged::superseded(item, &newest.version, &reason)
+                JudgedItem::superseded(item, &newest.version, &reason)
             }
             _ if !there.is_empty() => {
                 let reason = "it has no binary packages for this architecture yet";
-                Judged::not_met(item, why(report, reason))
+                JudgedItem::not_met(item, why(report, reason))
             }
             Some(newest) => {
                 let reason = format!("the newest version in the testbed is {} ({})", newest.version, newest.suite);
-                Judged::not_met(item, why(report, &reason))
+                JudgedItem::not_met(item, why(report, &reason))
             }
-            None => Judged::not_met(item, why(report, "the testbed's archives have no version of it")),
+            None => JudgedItem::not_met(item, why(report, "the testbed's archives have no version of it")),
         }
     }
 
     /// Compares the packages that were installed when tests ran with those that apt promised.
-    fn installed(&self, item: ProofItem, shipped: &[&Binary], report: &Evidence) -> Judged {
+    fn installed(&self, item: ProofItem, shipped: &[&Binary], report: &Evidence) -> JudgedItem {
         let mut shown = None;
         for binary in shipped {
             let is_it = |name: &str| name == binary.name;
@@ -198,16 +198,16 @@ impl Tested<'_> {
                 if !shipped.iter().any(|one| is_it(&one.name) && one.version == version) {
                     let installed = Some(format!("{} {version}", binary.name));
                     let reason = format!("{} {version} stayed installed", binary.name);
-                    let judged = Judged::not_met(ProofItem { installed, ..item }, reason);
-                    return Judged { is_held_back: true, ..judged };
+                    let judged = JudgedItem::not_met(ProofItem { installed, ..item }, reason);
+                    return JudgedItem { is_held_back: true, ..judged };
                 }
                 shown.get_or_insert_with(|| format!("{} {version}", binary.name));
             }
         }
-        Judged::met(ProofItem { installed: shown, ..item })
+        JudgedItem::met(ProofItem { installed: shown, ..item })
     }
 
-    fn ppa(&self, access: &PpaAccess, report: &Evidence) -> Judged {
+    fn ppa(&self, access: &PpaAccess, report: &Evidence) -> JudgedItem {
         let url = address(access);
         let item = ProofItem {
             from: Some(url.clone()),
@@ -215,10 +215,11 @@ impl Tested<'_> {
         };
         let is_here = |other: &str| other.trim_end_matches('/') == url;
         if !report.indexes.iter().any(|index| is_here(&index.url)) {
-            return Judged::not_met(item, why(report, "its index was not read"));
+            return JudgedItem::not_met(item, why(report, "its index was not read"));
         }
         let of_request: Vec<String> = self.ppas.iter().map(address).collect();
-        let is_of_request = |one: &&Available| of_request.iter().any(|other| other == one.url.trim_end_matches('/'));
+        let is_of_request =
+            |one: &&AvailableVersion| of_request.iter().any(|other| other == one.url.trim_end_matches('/'));
         let mut found: Vec<String> = Vec::new();
         for available in report.versions.iter().filter(|one| is_here(&one.url) && one.binaries > 0) {
             let source = &available.source;
@@ -235,13 +236,13 @@ impl Tested<'_> {
                 let would = candidates.join(", ");
                 let reason = format!("it has {source} {}, apt would install {would}", available.version);
                 return match candidates.iter().find(|other| is_newer(other, &newest.version)) {
-                    Some(newer) => Judged::superseded(item, &format!("{source} {newer}"), &reason),
-                    None => Judged::not_met(item, reason),
+                    Some(newer) => JudgedItem::superseded(item, &format!("{source} {newer}"), &reason),
+                    None => JudgedItem::not_met(item, reason),
                 };
             }
             found.push(format!("{source} {}", available.version));
         }
-        Judged::met(ProofItem { found: (!found.is_empty()).then(|| found.join(", ")), ..item })
+        JudgedItem::met(ProofItem { found: (!found.is_empty()).then(|| found.join(", ")), ..item })
     }
 }
 

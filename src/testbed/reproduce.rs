@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::apt::Take;
+use super::apt::PocketSelection;
 use super::command_line::CommandLine;
 use crate::archive::{Pocket, has_own_i386};
 use crate::release::QueueName;
@@ -81,12 +81,12 @@ fn from_pocket(Submission { queue, request }: &Submission, pocket: &Pocket) -> V
     let sources = sources.join(",");
     // A pocket that is named after its release has an option of its own.
     let name = pocket.as_str().strip_prefix(queue.release.as_str()).and_then(|rest| rest.strip_prefix('-'));
-    match (Take::of(request, Some(pocket)), name) {
-        (Take::Nothing(_), _) => Vec::new(),
-        (Take::All(_), Some(name)) => vec![format!("--apt-pocket={name}")],
-        (Take::Triggers, Some(name)) => vec![format!("--apt-pocket={name}={sources}")],
-        (Take::All(_), None) => vec![format!("--add-apt-release={pocket}")],
-        (Take::Triggers, None) => {
+    match (PocketSelection::of(request, Some(pocket)), name) {
+        (PocketSelection::Nothing(_), _) => Vec::new(),
+        (PocketSelection::All(_), Some(name)) => vec![format!("--apt-pocket={name}")],
+        (PocketSelection::Triggers, Some(name)) => vec![format!("--apt-pocket={name}={sources}")],
+        (PocketSelection::All(_), None) => vec![format!("--add-apt-release={pocket}")],
+        (PocketSelection::Triggers, None) => {
             vec![format!("--add-apt-release={pocket}"), format!("--pin-packages={pocket}={sources}")]
         }
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::conf::{ConfError, WorkerConf};
-use super::decision::Origin;
+use super::decision::DecisionSource;
 use super::overrides::{self, ListName, Overrides};
 use super::variables::{Definitions, Variable};
 use crate::release::{Architecture, Release};
@@ -28,7 +28,12 @@ impl Settings {
     }
 
     /// Returns the line that excludes this package from being run here, if there is one.
-    pub fn never_run(&self, package: &SourcePackage, architecture: &Architecture, release: &Release) -> Option<Origin> {
+    pub fn never_run(
+        &self,
+        package: &SourcePackage,
+        architecture: &Architecture,
+        release: &Release,
+    ) -> Option<DecisionSource> {
         self.overrides.find(ListName::NeverRun, package, architecture, release)
     }
 
@@ -73,13 +78,13 @@ pub struct Configuration {
     defined: Definitions,
     settings: Arc<Settings>,
     /// Properties of the files when they were last read.
-    seen: Vec<(PathBuf, Option<Look>)>,
+    seen: Vec<(PathBuf, Option<FileStamp>)>,
     faults: Vec<ConfError>,
 }
 
 /// Properties that show whether a file has changed, without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Look {
+struct FileStamp {
     device: u64,
     inode: u64,
     size: u64,
@@ -87,7 +92,7 @@ struct Look {
     changed: (i64, i64),
 }
 
-impl Look {
+impl FileStamp {
     fn at(path: &Path) -> Option<Self> {
         let data = fs::metadata(path).ok()?;
         Some(Self {
@@ -113,7 +118,7 @@ impl Configuration {
     /// Fails when worker.conf cannot be used.
     pub fn load(file: &Path, defined: Definitions) -> Result<Self, ConfError> {
         // The properties are noted before the files are read: a change meanwhile leads to another reading.
-        let mut seen = vec![(file.to_owned(), Look::at(file))];
+        let mut seen = vec![(file.to_owned(), FileStamp::at(file))];
         let conf = WorkerConf::load(file, &defined)?;
         seen.extend(look_at_overrides(&conf));
         let (overrides, faults) = load_overrides(&conf);
@@ -138,10 +143,10 @@ impl Configuration {
     /// A worker.conf that became faulty leaves the previous one in effect.
     pub fn refresh(&mut self) -> Vec<ConfError> {
         let Some(file) = self.file.clone() else { return Vec::new() };
-        if self.seen.iter().all(|(path, look)| Look::at(path) == *look) {
+        if self.seen.iter().all(|(path, look)| FileStamp::at(path) == *look) {
             return Vec::new();
         }
-        let mut seen = vec![(file.clone(), Look::at(&file))];
+        let mut seen = vec![(file.clone(), FileStamp::at(&file))];
         let (conf, mut faults) = WorkerConf::examine(&file, &self.defined);
         let conf = conf.filter(|_| faults.is_empty()).unwrap_or_else(|| self.settings.conf.clone());
         seen.extend(look_at_overrides(&conf));
@@ -164,12 +169,12 @@ fn load_overrides(conf: &WorkerConf) -> (Overrides, Vec<ConfError>) {
     conf.overrides_folder().map(Overrides::load).unwrap_or_default()
 }
 
-fn look_at_overrides(conf: &WorkerConf) -> Vec<(PathBuf, Option<Look>)> {
+fn look_at_overrides(conf: &WorkerConf) -> Vec<(PathBuf, Option<FileStamp>)> {
     let Some(folder) = conf.overrides_folder() else { return Vec::new() };
     let files = ListName::ALL.into_iter().map(|name| folder.join(name.as_str()));
     files
         .map(|file| {
-            let look = Look::at(&file);
+            let look = FileStamp::at(&file);
             (file, look)
         })
         .collect()

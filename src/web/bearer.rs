@@ -6,7 +6,7 @@ use tracing::{error, warn};
 
 use super::Service;
 use super::reply::Reply;
-use super::senders::{Line, Sender};
+use super::senders::{LogExtent, Sender};
 use crate::pulls::keyring::key_digest;
 use crate::site::credentials::Name;
 
@@ -32,13 +32,13 @@ pub(super) fn user(service: &Service, sender: Sender, authorization: Option<&str
         Ok(None) => {
             service.metrics.refused_key("wrong");
             let more = match service.senders.note_wrong_key(sender, &digest, now) {
-                Line::None => None,
-                Line::Whole => Some(""),
-                Line::Last if sender.is_everybody() => Some(
+                LogExtent::None => None,
+                LogExtent::Whole => Some(""),
+                LogExtent::Last if sender.is_everybody() => Some(
                     "; further ones are counted in the metrics, and not logged for a minute: the server in front of this one does not \
                      tell for whom it asks",
                 ),
-                Line::Last => {
+                LogExtent::Last => {
                     Some("; further ones from there are refused unseen for a minute, and counted in the metrics")
                 }
             };

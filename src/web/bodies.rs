@@ -11,26 +11,26 @@ use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use super::BODY_LIMIT;
+use super::MAX_BODY_SIZE;
 use super::reply::Reply;
 use super::senders::Sender;
 
 /// Memory for bodies of senders that have shown a secret before, in KiB.
-const KNOWN: usize = 32 << 10;
+const KNOWN_MEMORY: usize = 32 << 10;
 /// Memory for bodies of others, in KiB.
-const OTHERS: usize = 16 << 10;
+const OTHERS_MEMORY: usize = 16 << 10;
 /// Maximum share of one address in the memory for known senders, in KiB. The address of a proxy stands for many
 /// senders.
-const KNOWN_SHARE: usize = KNOWN / 2;
+const MAX_KNOWN_SHARE: usize = KNOWN_MEMORY / 2;
 /// Maximum share of one address in the memory for others, in KiB: a little more than one of the largest bodies.
-const OTHERS_SHARE: usize = 6 << 10;
+const MAX_OTHERS_SHARE: usize = 6 << 10;
 /// Size above which a body is refused when memory is short, in KiB. Smaller ones wait for memory.
-const LARGE: usize = 256;
+const LARGE_BODY: usize = 256;
 /// Timeout for a whole body.
-const TIMEOUT: Duration = Duration::from_secs(30);
-/// Interval in which at least `LEAST_IN_WINDOW` bytes, or the rest of the body, must arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Interval in which at least `MIN_PER_WINDOW` bytes, or the rest of the body, must arrive.
 const WINDOW: Duration = Duration::from_secs(3);
-const LEAST_IN_WINDOW: usize = 24 << 10;
+const MIN_PER_WINDOW: usize = 24 << 10;
 
 /// The memory for all bodies.
 pub(super) struct BodyMemory {
@@ -41,7 +41,7 @@ pub(super) struct BodyMemory {
 }
 
 /// A part of the memory, which is released on drop.
-pub(super) struct Reserved {
+pub(super) struct Reservation {
     memory: Arc<BodyMemory>,
     pool: Arc<Semaphore>,
     permit: Option<OwnedSemaphorePermit>,
@@ -53,7 +53,7 @@ pub(super) struct Reserved {
 
 impl Default for BodyMemory {
     fn default() -> Self {
-        let [known, others] = [KNOWN, OTHERS].map(|size| Arc::new(Semaphore::new(size)));
+        let [known, others] = [KNOWN_MEMORY, OTHERS_MEMORY].map(|size| Arc::new(Semaphore::new(size)));
         Self { known, others, shares: Mutex::default() }
     }
 }
@@ -80,11 +80,11 @@ impl BodyMemory {
     }
 }
 
-impl Reserved {
+impl Reservation {
     fn new(memory: &Arc<BodyMemory>, sender: Sender, is_known: bool) -> Self {
         let (pool, share) = match is_known {
-            true => (&memory.known, KNOWN_SHARE),
-            false => (&memory.others, OTHERS_SHARE),
+            true => (&memory.known, MAX_KNOWN_SHARE),
+            false => (&memory.others, MAX_OTHERS_SHARE),
         };
         Self { memory: Arc::clone(memory), pool: Arc::clone(pool), permit: None, sender, share, kilobytes: 0 }
     }
@@ -103,7 +103,7 @@ impl Reserved {
         let count = u32::try_from(missing).unwrap_or(u32::MAX);
         let more = match Arc::clone(&self.pool).try_acquire_many_owned(count) {
             Ok(more) => more,
-            Err(_) if self.kilobytes > LARGE => return Err(busy()),
+            Err(_) if self.kilobytes > LARGE_BODY => return Err(busy()),
             Err(_) => {
                 let waited = timeout_at(deadline, Arc::clone(&self.pool).acquire_many_owned(count)).await;
                 waited.map_err(|_| busy())?.map_err(|_| busy())?
@@ -117,7 +117,7 @@ impl Reserved {
     }
 }
 
-impl Drop for Reserved {
+impl Drop for Reservation {
     fn drop(&mut self) {
         self.memory.give_back(self.sender, self.kilobytes);
     }
@@ -134,7 +134,7 @@ struct Pace {
 
 impl Pace {
     fn new(now: Instant) -> Self {
-        Self { deadline: now + TIMEOUT, window: now + WINDOW, in_window: 0 }
+        Self { deadline: now + BODY_TIMEOUT, window: now + WINDOW, in_window: 0 }
     }
 
     /// Returns the time of the next check, unless data arrives before.
@@ -143,14 +143,14 @@ impl Pace {
     }
 
     /// Counts received bytes. The time that was spent waiting for memory does not count against the sender.
-    fn came(&mut self, bytes: usize, waited: Duration) {
+    fn receive(&mut self, bytes: usize, waited: Duration) {
         self.in_window += bytes;
         self.window += waited;
     }
 
     /// Whether the body is too slow, at the end of a window.
     fn is_too_slow(&mut self, now: Instant) -> bool {
-        let is_too_slow = now >= self.deadline || self.in_window < LEAST_IN_WINDOW;
+        let is_too_slow = now >= self.deadline || self.in_window < MIN_PER_WINDOW;
         (self.window, self.in_window) = (now + WINDOW, 0);
         is_too_slow
     }
@@ -163,16 +163,16 @@ pub(super) async fn read(
     is_known: bool,
     announced: Option<usize>,
     body: Body,
-) -> Result<(Bytes, Reserved), Reply> {
+) -> Result<(Bytes, Reservation), Reply> {
     let too_large = || {
-        let message = format!("a body has at most {} MiB here", BODY_LIMIT >> 20);
+        let message = format!("a body has at most {} MiB here", MAX_BODY_SIZE >> 20);
         Reply::error(StatusCode::PAYLOAD_TOO_LARGE, message)
     };
-    if announced.is_some_and(|length| length > BODY_LIMIT) {
+    if announced.is_some_and(|length| length > MAX_BODY_SIZE) {
         return Err(too_large());
     }
     let mut pace = Pace::new(Instant::now());
-    let mut reserved = Reserved::new(memory, sender, is_known);
+    let mut reserved = Reservation::new(memory, sender, is_known);
     let mut whole = Vec::new();
     let mut pieces = body.into_data_stream();
     loop {
@@ -184,12 +184,12 @@ pub(super) async fn read(
             Err(_) => return Err(Reply::error(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")),
         };
         let length = whole.len() + piece.len();
-        if length > BODY_LIMIT {
+        if length > MAX_BODY_SIZE {
             return Err(too_large());
         }
         let begun = Instant::now();
         reserved.grow(length, pace.deadline).await?;
-        pace.came(piece.len(), begun.elapsed());
+        pace.receive(piece.len(), begun.elapsed());
         whole.extend_from_slice(&piece);
     }
 }
@@ -209,7 +209,7 @@ mod tests {
     }
 
     /// Returns the result of a reservation; none if it has to wait.
-    fn grow(reserved: &mut Reserved, length: usize) -> Option<Result<(), StatusCode>> {
+    fn grow(reserved: &mut Reservation, length: usize) -> Option<Result<(), StatusCode>> {
         reserved.grow(length, later()).now_or_never().map(|grown| grown.map_err(|reply| reply.status))
     }
 
@@ -221,44 +221,45 @@ mod tests {
             let pieces = stream::iter([Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; 100 << 10]))]);
             Body::from_stream(pieces.chain(stream::pending()))
         };
-        let mut dribbles: Vec<_> =
-            (0..14).map(|number| Box::pin(read(&memory, sender(number), false, Some(BODY_LIMIT), endless()))).collect();
+        let mut dribbles: Vec<_> = (0..14)
+            .map(|number| Box::pin(read(&memory, sender(number), false, Some(MAX_BODY_SIZE), endless())))
+            .collect();
         for dribble in &mut dribbles {
             assert!(futures_util::poll!(dribble).is_pending());
         }
-        assert_eq!(memory.others.available_permits(), OTHERS - 14 * 100);
+        assert_eq!(memory.others.available_permits(), OTHERS_MEMORY - 14 * 100);
         let body = vec![b'x'; 25 << 10];
         let read = read(&memory, sender(99), false, Some(body.len()), body.clone().into()).now_or_never();
         let (whole, reserved) = read.expect("nothing to wait for").map_err(|reply| reply.status).unwrap();
-        assert_eq!((whole.len(), memory.others.available_permits()), (body.len(), OTHERS - 14 * 100 - 25));
+        assert_eq!((whole.len(), memory.others.available_permits()), (body.len(), OTHERS_MEMORY - 14 * 100 - 25));
         drop((dribbles, reserved));
-        assert_eq!(memory.others.available_permits(), OTHERS);
+        assert_eq!(memory.others.available_permits(), OTHERS_MEMORY);
         assert!(memory.shares.lock().unwrap().is_empty());
     }
 
     #[tokio::test]
     async fn neither_one_address_nor_all_that_are_unknown_take_the_memory_of_others() {
         let memory = Arc::new(BodyMemory::default());
-        let of = |number, is_known| Reserved::new(&memory, sender(number), is_known);
+        let of = |number, is_known| Reservation::new(&memory, sender(number), is_known);
         let (mut first, mut second) = (of(1, false), of(1, false));
-        assert_eq!(grow(&mut first, BODY_LIMIT), Some(Ok(())));
-        assert_eq!(grow(&mut second, BODY_LIMIT), Some(Err(StatusCode::SERVICE_UNAVAILABLE)), "of the same address");
+        assert_eq!(grow(&mut first, MAX_BODY_SIZE), Some(Ok(())));
+        assert_eq!(grow(&mut second, MAX_BODY_SIZE), Some(Err(StatusCode::SERVICE_UNAVAILABLE)), "of the same address");
         drop((first, second));
         // Many unknown senders fill only their own memory.
-        let mut crowd: Vec<Reserved> = (0..20).map(|number| of(number, false)).collect();
-        let grown: Vec<_> = crowd.iter_mut().map(|one| grow(one, BODY_LIMIT)).collect();
-        assert_eq!(grown.iter().filter(|one| **one == Some(Ok(()))).count(), OTHERS / (BODY_LIMIT >> 10));
+        let mut crowd: Vec<Reservation> = (0..20).map(|number| of(number, false)).collect();
+        let grown: Vec<_> = crowd.iter_mut().map(|one| grow(one, MAX_BODY_SIZE)).collect();
+        assert_eq!(grown.iter().filter(|one| **one == Some(Ok(()))).count(), OTHERS_MEMORY / (MAX_BODY_SIZE >> 10));
         assert!(!grown.contains(&None), "large ones give way");
-        assert_eq!(grow(&mut of(100, true), BODY_LIMIT), Some(Ok(())), "a known one has its own");
+        assert_eq!(grow(&mut of(100, true), MAX_BODY_SIZE), Some(Ok(())), "a known one has its own");
         // The last part goes to a small body; the next small one waits for memory of the crowd.
         let mut small = of(101, false);
         let left = memory.others.available_permits();
         let mut last = of(102, false);
-        assert_eq!(grow(&mut last, left.min(LARGE) << 10), Some(Ok(())));
+        assert_eq!(grow(&mut last, left.min(LARGE_BODY) << 10), Some(Ok(())));
         let mut rest = (103..200).map(|number| of(number, false));
         while memory.others.available_permits() > 0 {
             let mut one = rest.next().expect("they fit");
-            let size = memory.others.available_permits().min(LARGE) << 10;
+            let size = memory.others.available_permits().min(LARGE_BODY) << 10;
             assert_eq!(grow(&mut one, size), Some(Ok(())));
             std::mem::forget(one);
         }
@@ -272,29 +273,29 @@ mod tests {
     fn a_body_that_comes_too_slowly_is_cut_off() {
         let begun = Instant::now();
         // Nothing, or too little.
-        for bytes in [0, LEAST_IN_WINDOW - 1] {
+        for bytes in [0, MIN_PER_WINDOW - 1] {
             let mut pace = Pace::new(begun);
-            pace.came(bytes, Duration::ZERO);
+            pace.receive(bytes, Duration::ZERO);
             assert_eq!(pace.next(), begun + WINDOW);
             assert!(pace.is_too_slow(begun + WINDOW));
         }
         // Fast at first, and nothing after that.
         let mut pace = Pace::new(begun);
-        pace.came(4 << 20, Duration::ZERO);
+        pace.receive(4 << 20, Duration::ZERO);
         assert!(!pace.is_too_slow(begun + WINDOW));
         assert!(pace.is_too_slow(begun + 2 * WINDOW));
         // Never too slow, but endless.
         let mut pace = Pace::new(begun);
-        while pace.next() < begun + TIMEOUT {
-            pace.came(LEAST_IN_WINDOW, Duration::ZERO);
+        while pace.next() < begun + BODY_TIMEOUT {
+            pace.receive(MIN_PER_WINDOW, Duration::ZERO);
             let now = pace.next();
             assert!(!pace.is_too_slow(now));
         }
-        assert_eq!(pace.next(), begun + TIMEOUT);
-        assert!(pace.is_too_slow(begun + TIMEOUT));
+        assert_eq!(pace.next(), begun + BODY_TIMEOUT);
+        assert!(pace.is_too_slow(begun + BODY_TIMEOUT));
         // Waiting for memory does not count.
         let mut pace = Pace::new(begun);
-        pace.came(1, Duration::from_secs(5));
+        pace.receive(1, Duration::from_secs(5));
         assert_eq!(pace.next(), begun + WINDOW + Duration::from_secs(5));
     }
 }

@@ -21,17 +21,17 @@ use tracing::{debug, warn};
 use super::senders::Sender;
 
 /// Maximum number of connections. When a further one arrives, an idle one is closed.
-const CONNECTIONS: usize = 512;
+const MAX_CONNECTIONS: usize = 512;
 /// Maximum number of connections of one address, unless it stands for many senders.
-const OF_ONE_ADDRESS: usize = CONNECTIONS / 2;
+const MAX_PER_ADDRESS: usize = MAX_CONNECTIONS / 2;
 /// Timeout for the head of a request, and for idle connections.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// Maximum size of the head of a request, in bytes.
-const HEAD_LIMIT: usize = 128 << 10;
+const MAX_HEAD_SIZE: usize = 128 << 10;
 /// Maximum time for open connections to finish after the service was stopped.
-const LAST_ANSWERS: Duration = Duration::from_secs(15);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(15);
 /// Delay after a connection could not be accepted, for example because there are no free file descriptors.
-const PAUSE: Duration = Duration::from_millis(100);
+const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// State of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,7 +45,7 @@ enum Phase {
 }
 
 /// An open connection.
-pub(super) struct Open {
+pub(super) struct OpenConnection {
     /// Address of the client.
     pub(super) peer: IpAddr,
     state: Mutex<(Phase, Instant)>,
@@ -53,7 +53,7 @@ pub(super) struct Open {
     ended: CancellationToken,
 }
 
-impl Open {
+impl OpenConnection {
     fn new(peer: IpAddr, now: Instant) -> Self {
         Self { peer, state: Mutex::new((Phase::Waiting, now)), ended: CancellationToken::new() }
     }
@@ -63,7 +63,7 @@ impl Open {
     }
 
     /// Marks the request as complete. From now on the connection is not closed for others.
-    pub(super) fn is_whole(&self) {
+    pub(super) fn mark_complete(&self) {
         self.enter(Phase::Working);
     }
 
@@ -74,41 +74,41 @@ impl Open {
 
 /// All open connections.
 #[derive(Default)]
-struct Crowd {
-    open: Mutex<HashMap<u64, Arc<Open>>>,
+struct ConnectionTable {
+    open: Mutex<HashMap<u64, Arc<OpenConnection>>>,
     next: AtomicU64,
     /// Notified when a connection has ended.
     left: Notify,
 }
 
 /// Decision about a new connection.
-enum Place {
-    Taken(u64, Arc<Open>),
+enum Admission {
+    Taken(u64, Arc<OpenConnection>),
     /// All other connections are busy.
     Full,
     /// Its address has the maximum number of connections, and all of them are busy.
     Refused,
 }
 
-impl Crowd {
+impl ConnectionTable {
     /// Adds a connection. If there are too many, the one that has been idle for the longest time is closed, from the
     /// same address if that has too many.
-    fn enter(&self, peer: IpAddr, now: Instant) -> Place {
+    fn enter(&self, peer: IpAddr, now: Instant) -> Admission {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let sender = Sender::of_peer(peer);
-        let is_same = |other: &Open| Sender::of_peer(other.peer) == sender;
+        let is_same = |other: &OpenConnection| Sender::of_peer(other.peer) == sender;
         let of_address = open.values().filter(|other| is_same(other)).count();
-        if !sender.is_everybody() && of_address >= OF_ONE_ADDRESS {
-            if !give_way(&mut open, is_same) {
-                return Place::Refused;
+        if !sender.is_everybody() && of_address >= MAX_PER_ADDRESS {
+            if !evict(&mut open, is_same) {
+                return Admission::Refused;
             }
-        } else if open.len() >= CONNECTIONS && !give_way(&mut open, |_| true) {
-            return Place::Full;
+        } else if open.len() >= MAX_CONNECTIONS && !evict(&mut open, |_| true) {
+            return Admission::Full;
         }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let new = Arc::new(Open::new(peer, now));
+        let new = Arc::new(OpenConnection::new(peer, now));
         open.insert(number, Arc::clone(&new));
-        Place::Taken(number, new)
+        Admission::Taken(number, new)
     }
 
     fn leave(&self, number: u64) {
@@ -119,7 +119,7 @@ impl Crowd {
 
 /// Closes the least important of these connections: the one that has been idle, or else has received a body, for the
 /// longest time. Returns false when all of them are busy.
-fn give_way(open: &mut HashMap<u64, Arc<Open>>, is_meant: impl Fn(&Open) -> bool) -> bool {
+fn evict(open: &mut HashMap<u64, Arc<OpenConnection>>, is_meant: impl Fn(&OpenConnection) -> bool) -> bool {
     let meant = open.iter().filter(|(_, one)| is_meant(one)).map(|(number, one)| (*one.lock(), *number));
     let least = meant.filter(|((phase, _), _)| *phase != Phase::Working).min();
     let Some((_, number)) = least else { return false };
@@ -131,10 +131,10 @@ fn give_way(open: &mut HashMap<u64, Arc<Open>>, is_meant: impl Fn(&Open) -> bool
 
 /// Serves connections until `stop` is cancelled, and then finishes the open ones.
 pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let crowd = Arc::new(Crowd::default());
+    let crowd = Arc::new(ConnectionTable::default());
     let graceful = GracefulShutdown::new();
     let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_LIMIT);
+    server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD_SIZE);
     let service = TowerToHyperService::new(router);
     loop {
         let accepted = tokio::select! {
@@ -145,12 +145,12 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
             Ok(accepted) => accepted,
             Err(error) => {
                 warn!("cannot accept a connection: {error}");
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(RETRY_DELAY).await;
                 continue;
             }
         };
         let place = tokio::select! {
-            place = place(&crowd, peer.ip()) => place,
+            place = admit(&crowd, peer.ip()) => place,
             () = stop.cancelled() => break,
         };
         let Some((number, open)) = place else {
@@ -184,19 +184,19 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
         });
     }
     drop(listener);
-    if tokio::time::timeout(LAST_ANSWERS, graceful.shutdown()).await.is_err() {
+    if tokio::time::timeout(SHUTDOWN_TIMEOUT, graceful.shutdown()).await.is_err() {
         warn!("some connections were cut off");
     }
 }
 
 /// Adds a connection as soon as there is room for it. Returns none when its address has too many.
-async fn place(crowd: &Crowd, peer: IpAddr) -> Option<(u64, Arc<Open>)> {
+async fn admit(crowd: &ConnectionTable, peer: IpAddr) -> Option<(u64, Arc<OpenConnection>)> {
     loop {
         match crowd.enter(peer, Instant::now()) {
-            Place::Taken(number, open) => return Some((number, open)),
-            Place::Refused => return None,
+            Admission::Taken(number, open) => return Some((number, open)),
+            Admission::Refused => return None,
             // Busy connections end soon.
-            Place::Full => crowd.left.notified().await,
+            Admission::Full => crowd.left.notified().await,
         }
     }
 }
@@ -205,19 +205,19 @@ async fn place(crowd: &Crowd, peer: IpAddr) -> Option<(u64, Arc<Open>)> {
 mod tests {
     use super::*;
 
-    fn enter(crowd: &Crowd, peer: &str, now: Instant) -> Option<Arc<Open>> {
+    fn enter(crowd: &ConnectionTable, peer: &str, now: Instant) -> Option<Arc<OpenConnection>> {
         match crowd.enter(peer.parse().unwrap(), now) {
-            Place::Taken(_, open) => Some(open),
-            Place::Full | Place::Refused => None,
+            Admission::Taken(_, open) => Some(open),
+            Admission::Full | Admission::Refused => None,
         }
     }
 
     #[test]
     fn who_asks_for_nothing_gives_way_the_oldest_first() {
-        let (crowd, begun) = (Crowd::default(), Instant::now());
+        let (crowd, begun) = (ConnectionTable::default(), Instant::now());
         let at = |second: usize| begun + Duration::from_secs(second as u64);
-        let all: Vec<Arc<Open>> =
-            (0..CONNECTIONS).map(|number| enter(&crowd, "127.0.0.1", at(number)).unwrap()).collect();
+        let all: Vec<Arc<OpenConnection>> =
+            (0..MAX_CONNECTIONS).map(|number| enter(&crowd, "127.0.0.1", at(number)).unwrap()).collect();
         all[0].enter(Phase::Working);
         all[1].enter(Phase::Body);
         let given_way = || all.iter().enumerate().filter(|(_, one)| one.ended.is_cancelled()).map(|(place, _)| place);
@@ -236,17 +236,18 @@ mod tests {
 
     #[test]
     fn one_address_takes_no_places_from_others() {
-        let (crowd, now) = (Crowd::default(), Instant::now());
+        let (crowd, now) = (ConnectionTable::default(), Instant::now());
         let other = enter(&crowd, "192.0.2.2", now).unwrap();
-        let many: Vec<Arc<Open>> = (0..2 * OF_ONE_ADDRESS).map(|_| enter(&crowd, "192.0.2.1", now).unwrap()).collect();
-        assert_eq!(many.iter().filter(|one| one.ended.is_cancelled()).count(), OF_ONE_ADDRESS);
+        let many: Vec<Arc<OpenConnection>> =
+            (0..2 * MAX_PER_ADDRESS).map(|_| enter(&crowd, "192.0.2.1", now).unwrap()).collect();
+        assert_eq!(many.iter().filter(|one| one.ended.is_cancelled()).count(), MAX_PER_ADDRESS);
         assert!(!other.ended.is_cancelled());
         many.iter().for_each(|one| one.enter(Phase::Working));
         assert!(enter(&crowd, "192.0.2.1", now).is_none(), "all are at work");
         assert!(enter(&crowd, "192.0.2.3", now).is_some());
         // A proxy on this machine stands for many senders.
-        let (crowd, more) = (Crowd::default(), OF_ONE_ADDRESS + 1);
-        let many: Vec<Arc<Open>> = (0..more).map(|_| enter(&crowd, "127.0.0.1", now).unwrap()).collect();
+        let (crowd, more) = (ConnectionTable::default(), MAX_PER_ADDRESS + 1);
+        let many: Vec<Arc<OpenConnection>> = (0..more).map(|_| enter(&crowd, "127.0.0.1", now).unwrap()).collect();
         assert!(many.iter().all(|one| !one.ended.is_cancelled()));
     }
 }

@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 use tracing::{error, info, warn};
 
 use super::reply::Reply;
-use super::senders::{Line, Sender};
-use super::{Service, Whole};
+use super::senders::{LogExtent, Sender};
+use super::{BufferedRequest, Service};
 use crate::forge::delivery::Delivery;
 use crate::forge::event::{self, ClosedPull, Event};
 use crate::forge::hook::Hook;
@@ -20,22 +20,22 @@ use crate::forge::signature::{self, Secrets, Signer};
 use crate::forge::{Forge, PullRequest};
 use crate::pulls::PullTest;
 use crate::pulls::intake::Answer;
-use crate::pulls::journal::{Delivered, Wish};
+use crate::pulls::journal::{DeliveryAction, DeliveryRecord};
 use crate::release::QueueName;
 use crate::request::line::Submission;
 use crate::request::{EnvVar, Request};
 use crate::site::credentials::CredentialsError;
 
 /// A delivery after the checks that need no other service.
-struct Checked {
+struct CheckedDelivery {
     id: String,
     /// The name of its event, for logs.
     event: String,
-    proved: Result<Proved, Refusal>,
+    proved: Result<VerifiedDelivery, Refusal>,
 }
 
 /// A delivery whose sender knows the secret.
-struct Proved {
+struct VerifiedDelivery {
     signer: Signer,
     /// The hooks that it is for, all of one project.
     hooks: Vec<Hook>,
@@ -45,7 +45,7 @@ struct Proved {
 }
 
 /// Processes a delivery.
-pub(super) async fn receive(service: &Arc<Service>, forge: Forge, whole: Whole) -> Reply {
+pub(super) async fn receive(service: &Arc<Service>, forge: Forge, whole: BufferedRequest) -> Reply {
     let begun = Instant::now();
     let sender = whole.sender;
     let checking = Arc::clone(service);
@@ -70,19 +70,19 @@ pub(super) async fn receive(service: &Arc<Service>, forge: Forge, whole: Whole) 
 }
 
 /// Verifies and parses a delivery, which takes long when it is large. None without an event and an id.
-fn check(service: &Service, forge: Forge, whole: &Whole) -> Option<Checked> {
+fn check(service: &Service, forge: Forge, whole: &BufferedRequest) -> Option<CheckedDelivery> {
     let header = |name: &str| whole.header(name);
     let delivery = Delivery::new(forge, &header, &whole.body)?;
     let payload = delivery.payload(whole.header("content-type").unwrap_or_default());
-    let hooks = service.declared.hooks();
-    let proved = prove(&hooks, |hook| service.keyring.secrets(hook), &delivery, &payload, &whole.query);
-    let proved = proved.map(|(signer, hooks)| Proved {
+    let hooks = service.hook_registry.hooks();
+    let proved = verify(&hooks, |hook| service.keyring.secrets(hook), &delivery, &payload, &whole.query);
+    let proved = proved.map(|(signer, hooks)| VerifiedDelivery {
         signer,
         hooks,
         event: event::read(forge, delivery.event, &payload),
         digest: digest(delivery.body),
     });
-    Some(Checked { event: loggable(delivery.event), id: delivery.id, proved })
+    Some(CheckedDelivery { event: loggable(delivery.event), id: delivery.id, proved })
 }
 
 /// Reason why a delivery is refused.
@@ -96,12 +96,12 @@ enum Refusal {
 /// Logs and counts a refusal. The answer is the same for all reasons.
 fn refuse(service: &Service, forge: Forge, id: &str, event: &str, sender: Sender, reason: &'static str) -> Reply {
     match service.senders.line(sender, Instant::now()) {
-        Line::Whole => warn!(%forge, delivery = id, event, "refused: {reason}"),
-        Line::Last => warn!(
+        LogExtent::Whole => warn!(%forge, delivery = id, event, "refused: {reason}"),
+        LogExtent::Last => warn!(
             %forge, delivery = id, event, address = %sender,
             "refused: {reason}; further ones from there are not logged for a minute, but counted in the metrics"
         ),
-        Line::None => {}
+        LogExtent::None => {}
     }
     service.metrics.refused(forge, reason);
     Reply::error(StatusCode::FORBIDDEN, "this delivery is not accepted")
@@ -114,7 +114,7 @@ fn loggable(text: &str) -> String {
 
 /// Returns the hooks of a delivery, all of one project, after verifying its signature. Without such a hook, the
 /// verification takes the same time.
-fn prove(
+fn verify(
     hooks: &[Hook],
     secrets_of: impl Fn(&Hook) -> Result<Secrets, CredentialsError>,
     delivery: &Delivery<'_>,
@@ -126,10 +126,10 @@ fn prove(
     let is_meant = |hook: &&Hook| {
         hook.forge == delivery.forge && project.as_deref().is_some_and(|project| hook.project.is(project))
     };
-    let hooks: Vec<Hook> = hooks.iter().filter(is_meant).filter_map(|hook| hook.asked(query.as_ref()?)).collect();
+    let hooks: Vec<Hook> = hooks.iter().filter(is_meant).filter_map(|hook| hook.for_query(query.as_ref()?)).collect();
     let proves = |secrets: &Secrets, legacy: bool| match delivery.forge {
-        Forge::GitHub => signature::github(secrets, &delivery.proof, delivery.body, legacy),
-        Forge::GitLab => signature::gitlab(secrets, &delivery.proof),
+        Forge::GitHub => signature::verify_github(secrets, &delivery.proof, delivery.body, legacy),
+        Forge::GitLab => signature::verify_gitlab(secrets, &delivery.proof),
     };
     let Some(first) = hooks.first() else {
         proves(&Secrets::default(), false);
@@ -152,8 +152,8 @@ fn prove(
 }
 
 /// Processes a verified delivery. An error is the reason of a refusal.
-async fn act(service: &Service, forge: Forge, id: &str, proved: Proved) -> Result<Reply, &'static str> {
-    let Proved { signer, hooks, event, digest } = proved;
+async fn act(service: &Service, forge: Forge, id: &str, proved: VerifiedDelivery) -> Result<Reply, &'static str> {
+    let VerifiedDelivery { signer, hooks, event, digest } = proved;
     let hooks = hooks.as_slice();
     let event = match event {
         Ok(event) => event,
@@ -179,21 +179,21 @@ async fn act(service: &Service, forge: Forge, id: &str, proved: Proved) -> Resul
         }
         Ok(Reply::new(status, body))
     };
-    let (number, wish) = match event {
+    let (number, action) = match event {
         Event::Ping => return done(json!({"state": "pong"}), StatusCode::OK),
         Event::Unrelated(reason) => return done(json!({"state": "ignored", "reason": reason}), StatusCode::OK),
-        Event::Test(pull) => (pull.number, tests(hooks, &pull, id).map(|tests| Some(Wish::Test(tests)))),
+        Event::Test(pull) => (pull.number, tests(hooks, &pull, id).map(|tests| Some(DeliveryAction::Test(tests)))),
         Event::Close(pull) => (pull.number, Ok(close(hooks, &pull))),
     };
-    let wish = match wish {
-        Ok(Some(wish)) => wish,
+    let action = match action {
+        Ok(Some(action)) => action,
         Ok(None) => return done(json!({"state": "ignored", "reason": "no hook is declared"}), StatusCode::OK),
         Err(error) => {
             warn!(%forge, delivery = id, "cannot be tested: {error}");
             return Ok(Reply::error(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()));
         }
     };
-    let delivered = Delivered { id: key(forge, id, hooks), digest, wish };
+    let delivered = DeliveryRecord { id: key(forge, id, hooks), digest, action };
     match service.intake.deliver(delivered).await {
         Answer::Queued(requests) => {
             info!(%forge, delivery = id, pull = number, "queued {} requests", requests.len());
@@ -224,7 +224,7 @@ fn tests(hooks: &[Hook], pull: &PullRequest, delivery: &str) -> Result<Vec<PullT
     let mut tests = Vec::new();
     for hook in hooks {
         for Submission { queue, request } in hook.requests(pull, delivery)? {
-            let submission = Submission { queue, request: request.submitted_at(now) };
+            let submission = Submission { queue, request: request.with_submit_time(now) };
             // Every request has an id, so there is a test. Without a time from the forge, the order of arrival counts.
             let test = PullTest::new(hook.forge, &hook.api, &hook.project, pull.number, &pull.commit, submission, now);
             tests.extend(test.map(|test| PullTest { changed: changed(pull.updated, now), ..test }));
@@ -239,11 +239,11 @@ fn changed(updated: Option<Timestamp>, now: Timestamp) -> Timestamp {
 }
 
 /// Returns the action for a closed pull request; none without a hook.
-fn close(hooks: &[Hook], pull: &ClosedPull) -> Option<Wish> {
+fn close(hooks: &[Hook], pull: &ClosedPull) -> Option<DeliveryAction> {
     let first = hooks.first()?;
     let contexts = hooks.iter().flat_map(Hook::contexts).collect();
     let (api, project, changed) = (first.api.clone(), first.project.clone(), changed(pull.updated, Timestamp::now()));
-    Some(Wish::Close { forge: first.forge, api, project, number: pull.number, changed, contexts })
+    Some(DeliveryAction::Close { forge: first.forge, api, project, number: pull.number, changed, contexts })
 }
 
 /// Returns the id of a delivery in the journal. A forge sends the same event to several hooks under one id.
@@ -345,7 +345,7 @@ mod tests {
         let payload = delivery.payload(&wire.content_type);
         let secrets = |_: &Hook| Ok(Secrets { current: Some(SECRET.to_owned().into()), next: None });
         static HOOKS: std::sync::LazyLock<[Hook; 1]> = std::sync::LazyLock::new(|| [hook()]);
-        let (_, hooks) = prove(&*HOOKS, secrets, &delivery, &payload, &wire.query).ok()?;
+        let (_, hooks) = verify(&*HOOKS, secrets, &delivery, &payload, &wire.query).ok()?;
         Some(match event::read(Forge::GitHub, &wire.event, &payload) {
             Ok(Event::Test(pull)) => tests(&hooks, &pull, &delivery.id),
             Ok(_) => Ok(Vec::new()),

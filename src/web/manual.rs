@@ -8,9 +8,9 @@ use serde_json::json;
 use tracing::{error, info, warn};
 
 use super::reply::Reply;
-use super::{Service, Whole, bearer, delivery};
+use super::{BufferedRequest, Service, bearer, delivery};
 use crate::broker::Broker;
-use crate::duplicates::{self, Duplicate, State};
+use crate::duplicates::{self, Duplicate, DuplicateState};
 use crate::forge::query::Query;
 use crate::pulls::intake::Answer;
 use crate::pulls::journal::JournalError;
@@ -23,10 +23,10 @@ use crate::submitted::Notes;
 use crate::testbed::Border;
 
 /// A user and the requests, or the answer to an invalid request.
-type Asked = Result<(Name, Vec<Submission>), Reply>;
+type ParsedRequest = Result<(Name, Vec<Submission>), Reply>;
 
 /// Authenticates the user and parses the parameters.
-fn read(service: &Service, whole: &Whole) -> Asked {
+fn read(service: &Service, whole: &BufferedRequest) -> ParsedRequest {
     let user = bearer::user(service, whole.sender, whole.header("authorization"))?;
     let is_form = whole
         .header("content-type")
@@ -41,14 +41,14 @@ fn read(service: &Service, whole: &Whole) -> Asked {
 }
 
 /// Processes a request.
-pub(super) async fn receive(service: &Arc<Service>, whole: Whole) -> Reply {
+pub(super) async fn receive(service: &Arc<Service>, whole: BufferedRequest) -> Reply {
     let reading = Arc::clone(service);
     let (user, requests) = match service.compute(move || read(&reading, &whole)).await {
         Ok(asked) => asked,
         Err(reply) => return reply,
     };
     // One at a time: concurrent duplicates would not see each other.
-    let alone = Arc::clone(&service.asking).lock_owned().await;
+    let alone = Arc::clone(&service.submission_lock).lock_owned().await;
     // In a separate task, because a client that disconnects must neither leave a queue's messages unreturned nor
     // requests unrecorded.
     let service = Arc::clone(service);
@@ -66,8 +66,8 @@ async fn ask(service: &Service, user: &Name, requests: Vec<Submission>) -> Resul
     let requests: Vec<Submission> = requests
         .into_iter()
         .map(|Submission { queue, request }| {
-            let request = requester.iter().fold(request, |request, name| request.requested_by(name));
-            Submission { queue, request: request.identified().submitted_at(now) }
+            let request = requester.iter().fold(request, |request, name| request.with_requester(name));
+            Submission { queue, request: request.with_id().with_submit_time(now) }
         })
         .collect();
     let notes = Notes::of(&service.site.state_dir, &service.site.queue.value);
@@ -89,7 +89,7 @@ async fn ask(service: &Service, user: &Name, requests: Vec<Submission>) -> Resul
     all.extend(already);
     queue(service, user, new, &notes, now).await?;
     // Only the pages need this.
-    if let Err(failure) = service.journal.note_asked(told, now).await {
+    if let Err(failure) = service.journal.note_user_requests(told, now).await {
         error!("{failure}");
     }
     Ok(Reply::new(StatusCode::ACCEPTED, json!({"state": "accepted", "requests": all})))
@@ -104,11 +104,12 @@ async fn duplicates(
     let found = duplicates::find(requests, &service.broker, notes).await;
     let mut duplicates = found.map_err(|failure| Reply::later(failure.to_string()))?;
     duplicates::drop_finished(&mut duplicates, requests, Some(&service.store)).await;
-    let in_doubt = service.journal.asked_in_doubt(Timestamp::MAX).await.map_err(|failure| unusable(&failure))?;
+    let in_doubt =
+        service.journal.unconfirmed_user_requests(Timestamp::MAX).await.map_err(|failure| unusable(&failure))?;
     for (duplicate, Submission { queue, request }) in duplicates.iter_mut().zip(requests) {
         let same = in_doubt.iter().find(|other| other.queue == *queue && other.request.same_test(request));
         if let Some(uuid) = same.and_then(|same| same.request.uuid()).filter(|_| duplicate.is_none()) {
-            *duplicate = Some(Duplicate { uuid: uuid.to_string(), state: State::Queued });
+            *duplicate = Some(Duplicate { uuid: uuid.to_string(), state: DuplicateState::Queued });
         }
     }
     Ok(duplicates)
@@ -126,7 +127,7 @@ async fn queue(
         return Ok(());
     }
     let ids: Vec<RequestId> = requests.iter().filter_map(|one| one.request.uuid().cloned()).collect();
-    let begun = service.journal.begin_asked(requests.clone(), now).await;
+    let begun = service.journal.record_user_requests(requests.clone(), now).await;
     begun.map_err(|failure| unusable(&failure))?;
     note(&requests, notes, &service.broker).await;
     match service.intake.request(requests).await {
@@ -134,7 +135,7 @@ async fn queue(
             info!(%user, "queued {} requests", requests.len());
             service.metrics.queued(requests.len());
             // If this cannot be recorded, the background task looks for them.
-            if let Err(failure) = service.journal.asked_are_queued(ids).await {
+            if let Err(failure) = service.journal.mark_user_requests_queued(ids).await {
                 error!("{failure}");
             }
             Ok(())
@@ -164,7 +165,7 @@ fn unusable(failure: &JournalError) -> Reply {
 async fn forget(ids: Vec<RequestId>, service: &Service, notes: &Notes) {
     let (notes, noted) = (notes.clone(), ids.clone());
     let _ = tokio::task::spawn_blocking(move || notes.forget(&noted)).await;
-    if let Err(failure) = service.journal.forget_asked(ids).await {
+    if let Err(failure) = service.journal.forget_user_requests(ids).await {
         error!("{failure}");
     }
 }

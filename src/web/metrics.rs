@@ -19,7 +19,7 @@ use super::Service;
 use super::reply::Reply;
 use crate::forge::Forge;
 use crate::pulls::Stage;
-use crate::pulls::show::Told;
+use crate::pulls::status_reporter::StatusCounts;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Delivery {
@@ -109,7 +109,7 @@ impl Metrics {
         self.requests.inc_by(requests as u64);
     }
 
-    pub(super) fn told(&self, told: Told) {
+    pub(super) fn count_statuses(&self, told: StatusCounts) {
         self.statuses.inc_by(told.taken as u64);
         self.failures.inc_by(told.failed as u64);
     }

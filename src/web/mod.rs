@@ -1,14 +1,14 @@
 //! The web service: accepts requests and deliveries of hooks, and keeps the statuses of pull requests up to date.
 //!
-//! The service speaks plain HTTP, for a reverse proxy with TLS. All of its state is in the journal, the queue, the store
-//! and the site, so that it can be killed at any time.
+//! The service speaks plain HTTP, for a reverse proxy with TLS. All of its state is in the journal, the queue, the
+//! store and the site, so that it can be killed at any time.
 
+mod background;
 mod bearer;
 mod bodies;
-mod caretaker;
 mod connections;
-mod declared;
 mod delivery;
+mod hook_registry;
 mod manual;
 mod metrics;
 mod page;
@@ -39,19 +39,19 @@ use crate::server_url::ServerUrl;
 use crate::site::Site;
 use crate::store::Store;
 
-use self::bodies::{BodyMemory, Reserved};
-use self::connections::Open;
-use self::declared::Declared;
+use self::bodies::{BodyMemory, Reservation};
+use self::connections::OpenConnection;
+use self::hook_registry::HookRegistry;
 use self::metrics::Metrics;
 use self::reply::Reply;
 use self::senders::{Sender, Senders};
 
 /// Maximum size of a body, in bytes. Deliveries about pull requests have less than a tenth of it.
-pub const BODY_LIMIT: usize = 5 << 20;
+pub const MAX_BODY_SIZE: usize = 5 << 20;
 /// Timeout for the queue's answer to a health check.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum time for work that has begun, after the service was stopped.
-const LAST_WORK: Duration = Duration::from_secs(20);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Everything that the service needs.
 pub struct Parts {
@@ -79,24 +79,24 @@ struct Service {
     store: Store,
     journal: Journal,
     keyring: Arc<Keyring>,
-    declared: Declared,
+    hook_registry: HookRegistry,
     metrics: Metrics,
     intake: Intake,
     /// Held from the search for duplicates until the new requests are queued.
-    asking: Arc<Mutex<()>>,
+    submission_lock: Arc<Mutex<()>>,
     /// Memory for bodies.
     bodies: Arc<BodyMemory>,
     /// Known senders and failed attempts.
     senders: Senders,
     /// Permits for computations that block a thread, as many as there are processors.
-    computing: Semaphore,
+    compute_permits: Semaphore,
 }
 
 impl Service {
     /// Runs a computation on another thread, so that it does not delay other requests.
     async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         // The semaphore is never closed.
-        let _place = self.computing.acquire().await;
+        let _place = self.compute_permits.acquire().await;
         match tokio::task::spawn_blocking(work).await {
             Ok(done) => done,
             // The task is never aborted, so it has panicked.
@@ -113,11 +113,11 @@ pub async fn serve(listener: TcpListener, parts: Parts, stop: CancellationToken)
     let known: Vec<QueueName> = site.queues();
     let (intake, desk) = Intake::new(journal.clone(), Arc::clone(&broker), known, changed.clone());
     let service = Arc::new(Service {
-        declared: Declared::new(site.clone(), hooks),
-        asking: Arc::default(),
+        hook_registry: HookRegistry::new(site.clone(), hooks),
+        submission_lock: Arc::default(),
         bodies: Arc::default(),
         senders: Senders::default(),
-        computing: Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from)),
+        compute_permits: Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from)),
         keyring: Arc::new(keyring),
         metrics: Metrics::new(),
         site,
@@ -127,16 +127,16 @@ pub async fn serve(listener: TcpListener, parts: Parts, stop: CancellationToken)
         journal,
         intake,
     });
-    let caretaker = tokio::spawn(caretaker::take_care(Arc::clone(&service), changed, stop.clone()));
+    let background = tokio::spawn(background::run(Arc::clone(&service), changed, stop.clone()));
     let desk = tokio::spawn(desk.serve());
     connections::serve(listener, router(service), stop).await;
     // No sender of the intake is left.
     let rest = async {
         // The tasks fail only if they panic.
-        let _ = caretaker.await;
+        let _ = background.await;
         let _ = desk.await;
     };
-    if tokio::time::timeout(LAST_WORK, rest).await.is_err() {
+    if tokio::time::timeout(SHUTDOWN_TIMEOUT, rest).await.is_err() {
         tracing::warn!("something takes too long: it is found in the journal and done later");
     }
 }
@@ -154,7 +154,7 @@ fn router(service: Arc<Service>) -> Router {
 }
 
 /// A request with its body.
-struct Whole {
+struct BufferedRequest {
     query: String,
     headers: HeaderMap,
     body: Bytes,
@@ -162,10 +162,10 @@ struct Whole {
     /// Whether the path begins with `/webhooks/`.
     is_webhook: bool,
     /// Its share of the memory for bodies.
-    _reserved: Reserved,
+    _reserved: Reservation,
 }
 
-impl Whole {
+impl BufferedRequest {
     /// Returns a header that is a valid string.
     fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
@@ -173,13 +173,13 @@ impl Whole {
 
     async fn read(service: &Service, request: Request<Body>) -> Result<Self, Reply> {
         let (parts, body) = request.into_parts();
-        let connection = parts.extensions.get::<Arc<Open>>();
+        let connection = parts.extensions.get::<Arc<OpenConnection>>();
         let peer = connection.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |connection| connection.peer);
         let sender = Sender::new(peer, &parts.headers);
         let is_known = service.senders.is_known(sender, Instant::now());
         let announced = parts.headers.get("content-length").and_then(|length| length.to_str().ok()?.parse().ok());
         let (body, reserved) = bodies::read(&service.bodies, sender, is_known, announced, body).await?;
-        connection.into_iter().for_each(|connection| connection.is_whole());
+        connection.into_iter().for_each(|connection| connection.mark_complete());
         Ok(Self {
             query: parts.uri.query().unwrap_or_default().to_owned(),
             headers: parts.headers,
@@ -193,7 +193,7 @@ impl Whole {
 
 /// Accepts a delivery of a forge or a request of a user.
 async fn request_cgi(State(service): State<Arc<Service>>, request: Request<Body>) -> Reply {
-    let whole = match Whole::read(&service, request).await {
+    let whole = match BufferedRequest::read(&service, request).await {
         Ok(whole) => whole,
         Err(reply) => return reply,
     };

@@ -10,8 +10,8 @@ use tracing::error;
 
 use super::Service;
 use super::reply::Reply;
-use crate::pulls::journal::AskedRequest;
-use crate::pulls::{Stage, asked};
+use crate::pulls::journal::UserRequest;
+use crate::pulls::{Stage, user_requests};
 use crate::request::RequestId;
 
 /// Shows a request.
@@ -20,7 +20,7 @@ pub(super) async fn show(State(service): State<Arc<Service>>, Path(id): Path<Str
     let Ok(id) = id.parse::<RequestId>() else { return unknown() };
     let test = match service.journal.test(id.clone()).await {
         Ok(Some(test)) => test,
-        Ok(None) => return show_asked(&service, id).await.unwrap_or_else(unknown),
+        Ok(None) => return show_user_request(&service, id).await.unwrap_or_else(unknown),
         Err(failure) => {
             error!("{failure}");
             return Reply::later("the journal cannot be read").into_response();
@@ -38,8 +38,8 @@ pub(super) async fn show(State(service): State<Arc<Service>>, Path(id): Path<Str
 
 /// Shows a request of a user; none if it is unknown. The page does not search the queues, so it only says whether there
 /// is a result.
-async fn show_asked(service: &Service, id: RequestId) -> Option<Response> {
-    let asked = match asked::find(&service.journal, &service.store, id, Timestamp::now()).await {
+async fn show_user_request(service: &Service, id: RequestId) -> Option<Response> {
+    let asked = match user_requests::find(&service.journal, &service.store, id, Timestamp::now()).await {
         Ok(asked) => asked?,
         Err(failure) => {
             error!("{failure}");
@@ -49,7 +49,7 @@ async fn show_asked(service: &Service, id: RequestId) -> Option<Response> {
     if !asked.link.is_empty() {
         return Some(Redirect::to(&asked.link).into_response());
     }
-    let AskedRequest { uuid, queue, package, created, checked, outcome, .. } = asked;
+    let UserRequest { uuid, queue, package, created, checked, outcome, .. } = asked;
     let state = if outcome.is_empty() { format!("no result as of {checked:.0}") } else { outcome };
     Some(plain(format!("{package}\nrequest {uuid} in {queue}\naccepted {created:.0}\n{state}\n")))
 }

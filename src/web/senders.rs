@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use axum::http::HeaderMap;
 
 /// Maximum number of addresses, and of keys, in each map. Then the older half is removed.
-const MAX_REMEMBERED: usize = 4096;
+const MAX_ENTRIES: usize = 4096;
 /// Time for which an address is known after it has shown a secret.
 const KNOWN_TTL: Duration = Duration::from_secs(24 * 3600);
 /// Interval in which the failures of an address are counted together.
@@ -65,27 +65,27 @@ fn network(address: IpAddr) -> IpAddr {
 
 /// Known senders and failed attempts, as long as the process lives.
 #[derive(Default)]
-pub(super) struct Senders(Mutex<Remembered>);
+pub(super) struct Senders(Mutex<SenderRecords>);
 
 #[derive(Default)]
-struct Remembered {
+struct SenderRecords {
     known: HashMap<Sender, Instant>,
     /// Digests of valid keys.
     keys: HashMap<String, Instant>,
-    wrong_keys: HashMap<Sender, Count>,
-    lines: HashMap<Sender, Count>,
+    wrong_keys: HashMap<Sender, WindowCount>,
+    lines: HashMap<Sender, WindowCount>,
 }
 
 /// Number of events since the start of the window.
 #[derive(Debug, Clone, Copy)]
-struct Count {
+struct WindowCount {
     since: Instant,
     times: u32,
 }
 
 /// Extent of the log about a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Line {
+pub(super) enum LogExtent {
     /// A full line.
     Whole,
     /// A line that says that it is the last one about the sender for a while.
@@ -95,13 +95,13 @@ pub(super) enum Line {
 }
 
 impl Senders {
-    fn lock(&self) -> MutexGuard<'_, Remembered> {
+    fn lock(&self) -> MutexGuard<'_, SenderRecords> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Records that a sender has shown a secret.
     pub(super) fn note_known(&self, sender: Sender, now: Instant) {
-        remember(&mut self.lock().known, sender, now, |since| *since);
+        insert_bounded(&mut self.lock().known, sender, now, |since| *since);
     }
 
     /// Whether a sender has shown a secret before.
@@ -111,7 +111,7 @@ impl Senders {
 
     /// Records the digest of a valid key.
     pub(super) fn note_right_key(&self, digest: String, now: Instant) {
-        remember(&mut self.lock().keys, digest, now, |since| *since);
+        insert_bounded(&mut self.lock().keys, digest, now, |since| *since);
     }
 
     /// Returns how long a sender has to wait before it may try a key that was not valid the last time; none if it may
@@ -128,44 +128,44 @@ impl Senders {
     }
 
     /// Records the digest of a wrong key, and returns how to log it.
-    pub(super) fn note_wrong_key(&self, sender: Sender, digest: &str, now: Instant) -> Line {
+    pub(super) fn note_wrong_key(&self, sender: Sender, digest: &str, now: Instant) -> LogExtent {
         let mut remembered = self.lock();
         // It may have been valid before.
         remembered.keys.remove(digest);
         match count(&mut remembered.wrong_keys, sender, now) {
-            ..MAX_WRONG_KEYS => Line::Whole,
-            MAX_WRONG_KEYS => Line::Last,
-            _ => Line::None,
+            ..MAX_WRONG_KEYS => LogExtent::Whole,
+            MAX_WRONG_KEYS => LogExtent::Last,
+            _ => LogExtent::None,
         }
     }
 
     /// Returns how to log a refused delivery.
-    pub(super) fn line(&self, sender: Sender, now: Instant) -> Line {
+    pub(super) fn line(&self, sender: Sender, now: Instant) -> LogExtent {
         match count(&mut self.lock().lines, sender, now) {
-            ..MAX_LINES => Line::Whole,
-            MAX_LINES => Line::Last,
-            _ => Line::None,
+            ..MAX_LINES => LogExtent::Whole,
+            MAX_LINES => LogExtent::Last,
+            _ => LogExtent::None,
         }
     }
 }
 
-fn count(counts: &mut HashMap<Sender, Count>, sender: Sender, now: Instant) -> u32 {
-    let fresh = Count { since: now, times: 0 };
+fn count(counts: &mut HashMap<Sender, WindowCount>, sender: Sender, now: Instant) -> u32 {
+    let fresh = WindowCount { since: now, times: 0 };
     let known = counts.get(&sender).copied().filter(|count| now.duration_since(count.since) < WINDOW);
     let count = known.unwrap_or(fresh);
-    let count = Count { times: count.times.saturating_add(1), ..count };
-    remember(counts, sender, count, |count| count.since);
+    let count = WindowCount { times: count.times.saturating_add(1), ..count };
+    insert_bounded(counts, sender, count, |count| count.since);
     count.times
 }
 
 /// Inserts an entry. When the map is full, old entries are removed.
-fn remember<K: std::hash::Hash + Eq + Clone, V>(
+fn insert_bounded<K: std::hash::Hash + Eq + Clone, V>(
     map: &mut HashMap<K, V>,
     key: K,
     value: V,
     since: impl Fn(&V) -> Instant,
 ) {
-    if map.len() >= MAX_REMEMBERED && !map.contains_key(&key) {
+    if map.len() >= MAX_ENTRIES && !map.contains_key(&key) {
         // Half of them at once, because searching for the oldest each time would cost more.
         let mut times: Vec<Instant> = map.values().map(&since).collect();
         times.sort_unstable();
@@ -209,8 +209,8 @@ mod tests {
         let (senders, now) = (Senders::default(), Instant::now());
         let (bad, good) = (sender("192.0.2.1"), sender("192.0.2.2"));
         senders.note_right_key("right".to_owned(), now);
-        let lines: Vec<Line> = (0..MAX_WRONG_KEYS).map(|_| senders.note_wrong_key(bad, "wrong", now)).collect();
-        assert_eq!(lines.iter().filter(|line| **line == Line::Last).count(), 1);
+        let lines: Vec<LogExtent> = (0..MAX_WRONG_KEYS).map(|_| senders.note_wrong_key(bad, "wrong", now)).collect();
+        assert_eq!(lines.iter().filter(|line| **line == LogExtent::Last).count(), 1);
         assert!(senders.must_wait(bad, "wrong", now).is_some());
         assert_eq!(senders.must_wait(bad, "right", now), None, "a user at the same address");
         assert_eq!(senders.must_wait(good, "wrong", now), None);
@@ -224,20 +224,20 @@ mod tests {
         let tries = |count: u32| {
             let lines = (0..count)
                 .filter(|_| senders.must_wait(bad, "removed", now).is_none())
-                .filter(|_| senders.note_wrong_key(bad, "removed", now) != Line::None);
+                .filter(|_| senders.note_wrong_key(bad, "removed", now) != LogExtent::None);
             lines.count()
         };
         assert_eq!(tries(200), MAX_WRONG_KEYS as usize);
         assert!(senders.must_wait(bad, "removed", now).is_some());
         // The same for a key that is removed while the address is over its limit.
         senders.note_right_key("another".to_owned(), now);
-        assert_eq!(senders.note_wrong_key(bad, "another", now), Line::None);
+        assert_eq!(senders.note_wrong_key(bad, "another", now), LogExtent::None);
     }
 
     #[test]
     fn strangers_lock_nobody_out_behind_a_server_that_names_no_addresses() {
         let (senders, now, everybody) = (Senders::default(), Instant::now(), sender("127.0.0.1"));
-        let lines = (0..200).filter(|_| senders.note_wrong_key(everybody, "wrong", now) != Line::None).count();
+        let lines = (0..200).filter(|_| senders.note_wrong_key(everybody, "wrong", now) != LogExtent::None).count();
         assert_eq!(lines, MAX_WRONG_KEYS as usize);
         assert_eq!(senders.must_wait(everybody, "right, and not seen yet", now), None);
     }
@@ -245,15 +245,15 @@ mod tests {
     #[test]
     fn a_flood_of_refusals_is_a_few_lines() {
         let (senders, now, bad) = (Senders::default(), Instant::now(), sender("192.0.2.1"));
-        let lines = (0..10_000).filter(|_| senders.line(bad, now) != Line::None).count();
+        let lines = (0..10_000).filter(|_| senders.line(bad, now) != LogExtent::None).count();
         assert_eq!(lines, MAX_LINES as usize);
-        assert_eq!(senders.line(bad, now + WINDOW), Line::Whole);
+        assert_eq!(senders.line(bad, now + WINDOW), LogExtent::Whole);
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
         let (senders, begun) = (Senders::default(), Instant::now());
-        for number in 0..3 * MAX_REMEMBERED as u32 {
+        for number in 0..3 * MAX_ENTRIES as u32 {
             let now = begun + Duration::from_millis(number.into());
             let sender = sender(&std::net::Ipv4Addr::from_bits(number).to_string());
             senders.note_wrong_key(sender, "wrong", now);
@@ -261,6 +261,6 @@ mod tests {
             assert!(senders.is_known(sender, now));
         }
         let remembered = senders.lock();
-        assert!(remembered.known.len() <= MAX_REMEMBERED && remembered.wrong_keys.len() <= MAX_REMEMBERED);
+        assert!(remembered.known.len() <= MAX_ENTRIES && remembered.wrong_keys.len() <= MAX_ENTRIES);
     }
 }

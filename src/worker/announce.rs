@@ -6,12 +6,12 @@ use super::Worker;
 use crate::broker::Topic;
 use crate::release::QueueName;
 use crate::request::Request;
-use crate::result::{Bundle, Place, RunId};
+use crate::result::{Bundle, ResultLocation, RunId};
 use crate::status;
 
 /// Timeout for announcing a running test. The next message follows within seconds, so no test and no shutdown waits for
 /// it.
-const STATUS_PATIENCE: Duration = Duration::from_secs(2);
+const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Worker<'_> {
     /// Announces that a test runs, or that it has ended, with the beginning and the end of its log.
@@ -25,7 +25,7 @@ impl Worker<'_> {
     ) {
         let message = status::test_status(queue, request, running, started.elapsed(), logtail);
         let announcing = self.broker.announce(Topic::TestStatus, &message);
-        match tokio::time::timeout(STATUS_PATIENCE, announcing).await {
+        match tokio::time::timeout(STATUS_TIMEOUT, announcing).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!("status not announced: {error}"),
             Err(_) => tracing::debug!("status not announced: the queue server does not answer"),
@@ -33,7 +33,13 @@ impl Worker<'_> {
     }
 
     /// Announces that a result is in the store.
-    pub(super) async fn announce_complete(&self, request: &Request, place: &Place, bundle: &Bundle, run: &RunId) {
+    pub(super) async fn announce_complete(
+        &self,
+        request: &Request,
+        place: &ResultLocation,
+        bundle: &Bundle,
+        run: &RunId,
+    ) {
         let (summary, path) = (&bundle.summary, &place.path);
         tracing::info!(
             "{} {}: {} after {} s, stored as {}",

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::board::{Board, WorkerFacts};
-use super::control::Cancels;
-use super::orders::{Orders, Queues};
-use super::stop::Stop;
-use super::{Containers, Found, Turns, Worker};
+use super::control::CancelRegistry;
+use super::live_config::{LiveConfig, Queues};
+use super::live_status::{LiveStatus, WorkerFacts};
+use super::shutdown::Shutdown;
+use super::{AutopkgtestCache, ContainerCache, Turns, Worker};
 use crate::archive::Pockets;
 use crate::broker::{Broker, Claim, QueueUrl, Slot, Wait};
 use crate::environment::Environment;
@@ -30,7 +30,7 @@ pub(super) struct Host {
     pub(super) folder: TempDir,
     pub(super) broker: Broker,
     pub(super) store: Store,
-    pub(super) stop: Stop,
+    pub(super) stop: Shutdown,
     launchpad: Launchpad,
     environment: Environment,
 }
@@ -50,7 +50,7 @@ impl Host {
         let host = Self {
             broker: Broker::connect(&QueueUrl::Local(folder.path().join("queue"))).await.unwrap(),
             store: Store::Folder(FolderStore::new(&folder.path().join("results"))),
-            stop: Stop::default(),
+            stop: Shutdown::default(),
             launchpad: Launchpad::new(LaunchpadSettings::default()).unwrap(),
             environment,
             folder,
@@ -79,9 +79,9 @@ impl Host {
             store: "folder:/results".to_owned(),
             queues: Vec::new(),
         };
-        let board = Board::new(facts, 1, self.stop.clone());
+        let live_status = LiveStatus::new(facts, 1, self.stop.clone());
         let configuration = Configuration::load(&self.conf(), Definitions::default()).unwrap();
-        let orders = Orders::new(configuration, queues, board.clone()).unwrap();
+        let live_config = LiveConfig::new(configuration, queues, live_status.clone()).unwrap();
         Worker {
             name: "host".to_owned(),
             slots: 1,
@@ -89,14 +89,14 @@ impl Host {
             store: &self.store,
             launchpad: &self.launchpad,
             pockets: Pockets::default(),
-            orders: Arc::new(orders),
-            board,
-            cancels: Cancels::default(),
+            live_config: Arc::new(live_config),
+            live_status,
+            cancels: CancelRegistry::default(),
             work_folder: self.folder.path().join("work"),
             environment: &self.environment,
             border: Border::new([]),
-            found: Found::default(),
-            containers: Containers::default(),
+            autopkgtest_cache: AutopkgtestCache::default(),
+            containers: ContainerCache::default(),
             turns: Turns::default(),
         }
     }

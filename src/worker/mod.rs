@@ -1,28 +1,28 @@
 //! A worker: claims requests, runs their tests, and publishes the results.
 //!
-//! A worker has one or several [`slot`]s, which share one [live configuration](orders). Each claim goes through
+//! A worker has one or several [`slot`]s, which share one [live configuration](live_config). Each claim goes through
 //! [`job`]: claim → [`run`] → bundle → [`publish`] → settle. The files of a run are in the [`spool`], which outlives
-//! the worker. The slots record their activity on the [`board`]; [`control`] lets operators read it and steer the
-//! worker, [`notify`] reports it to the service manager, and [`stop`] turns signals into requests to shut down.
+//! the worker. The slots record their activity on the [`live_status`]; [`control`] lets operators read it and steer the
+//! worker, [`notify`] reports it to the service manager, and [`shutdown`] turns signals into requests to shut down.
 
 mod announce;
-pub mod board;
-mod containers;
+mod container_cache;
 mod context;
 pub mod control;
 #[cfg(test)]
 mod fixture;
 mod job;
+pub mod live_config;
+pub mod live_status;
 pub mod notify;
-pub mod orders;
 mod panic;
 mod probe;
 mod prove;
 mod publish;
 mod run;
+pub mod shutdown;
 mod slot;
 mod spool;
-pub mod stop;
 mod turns;
 
 use std::path::PathBuf;
@@ -37,32 +37,32 @@ use crate::broker::{Broker, BrokerError};
 use crate::environment::Environment;
 use crate::launchpad::Launchpad;
 use crate::store::Store;
-use crate::testbed::command::refused_queue;
+use crate::testbed::plan::refused_queue;
 use crate::testbed::settings::Settings;
 use crate::testbed::{Autopkgtest, Border, TestbedError};
 
-use board::Board;
-pub use containers::Containers;
-use control::Cancels;
-use orders::Orders;
+pub use container_cache::ContainerCache;
+use control::CancelRegistry;
+use live_config::LiveConfig;
+use live_status::LiveStatus;
+use shutdown::Shutdown;
 use slot::Slot;
 use spool::Spool;
-use stop::Stop;
 pub use turns::Turns;
 
 /// Minimum free space for a test, in bytes: with less it would fail half-way.
-const LEAST_FREE_SPACE: u64 = 64 << 20;
+const MIN_FREE_SPACE: u64 = 64 << 20;
 
 /// Timeout after which the own work of a slot, such as fetching a branch, packing a result or removing a folder, counts
 /// as hanging. The watchdog sees that.
-const LONGEST_WORK: Duration = Duration::from_secs(2 * 3600);
+const WORK_TIMEOUT: Duration = Duration::from_secs(2 * 3600);
 
 /// Interval between checks for changed configuration files. They are also checked before each test.
-const LOOK_AT_FILES_EVERY: Duration = Duration::from_secs(5);
+const CONFIG_POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Mode that decides when a worker ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Service {
+pub enum RunMode {
     /// Until it is told to stop.
     Forever,
     /// Until all queues are empty and no request waits out a delay.
@@ -86,11 +86,11 @@ pub struct Worker<'a> {
     /// Pockets of the releases.
     pub pockets: Pockets,
     /// Settings, and the queues to serve.
-    pub orders: Arc<Orders>,
+    pub live_config: Arc<LiveConfig>,
     /// Live state of the slots.
-    pub board: Board,
+    pub live_status: LiveStatus,
     /// Tests that can be cancelled.
-    pub cancels: Cancels,
+    pub cancels: CancelRegistry,
     /// Folder in which tests run and bundles wait. Workers of one host may share it.
     pub work_folder: PathBuf,
     /// Environment: its PATH leads to autopkgtest, and tests get it without the worker's credentials.
@@ -98,20 +98,20 @@ pub struct Worker<'a> {
     /// Servers that requests from the web may reach.
     pub border: Border,
     /// autopkgtest that was found last.
-    pub found: Found,
+    pub autopkgtest_cache: AutopkgtestCache,
     /// Containers that were checked recently.
-    pub containers: Containers,
+    pub containers: ContainerCache,
     /// Order in which slots commit results of one package.
     pub turns: Turns,
 }
 
 /// An autopkgtest that was probed, with the settings that led to it. All slots share it.
 #[derive(Default)]
-pub struct Found(tokio::sync::Mutex<Option<(Arc<Settings>, Autopkgtest)>>);
+pub struct AutopkgtestCache(tokio::sync::Mutex<Option<(Arc<Settings>, Autopkgtest)>>);
 
 /// Reason for which a worker ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ended {
+pub enum WorkerOutcome {
     /// The worker was told to stop, and has finished or given back what it held.
     Stopped,
     /// The queues are empty.
@@ -143,38 +143,38 @@ impl Worker<'_> {
     ///
     /// # Errors
     /// Fails when the work folder or the broker cannot be used at the start, or the broker refuses permanently.
-    pub async fn serve(&self, service: Service, stop: &Stop) -> Result<Ended, WorkerError> {
+    pub async fn serve(&self, mode: RunMode, stop: &Shutdown) -> Result<WorkerOutcome, WorkerError> {
         let spool = Spool::open(&self.work_folder)?;
-        spool.sweep_beside();
+        spool.start_sweep();
         tokio::select! {
             biased;
             ended = async {
-                let ended = self.serve_slots(service, &spool, stop).await;
-                spool.removed().await;
+                let ended = self.serve_slots(mode, &spool, stop).await;
+                spool.wait_for_removals().await;
                 ended
             } => ended,
             // Dropping the claims gives their requests back; dropping the processes kills the tests.
-            () = stop.abandon.cancelled() => Ok(Ended::Stopped),
+            () = stop.abandon.cancelled() => Ok(WorkerOutcome::Stopped),
             () = self.follow_files() => unreachable!("it never ends"),
         }
     }
 
-    async fn serve_slots(&self, service: Service, spool: &Spool, stop: &Stop) -> Result<Ended, WorkerError> {
+    async fn serve_slots(&self, mode: RunMode, spool: &Spool, stop: &Shutdown) -> Result<WorkerOutcome, WorkerError> {
         let slots = (1..=self.slots).map(|number| async move {
-            let board = self.board.slot(number);
-            let ended = Slot { worker: self, spool, stop, board: board.clone() }.serve(service).await;
-            board.ended();
+            let reporter = self.live_status.slot(number);
+            let ended = Slot { worker: self, spool, stop, reporter: reporter.clone() }.serve(mode).await;
+            reporter.ended();
             if ended.is_err() {
                 // The other slots will fail in the same way; their running tests are finished.
                 stop.finish.cancel();
             }
             ended
         });
-        let mut all = Ended::Stopped;
+        let mut all = WorkerOutcome::Stopped;
         for ended in join_all(slots).await {
             match ended? {
-                out @ Ended::OutOfService(_) => return Ok(out),
-                Ended::Stopped => {}
+                out @ WorkerOutcome::OutOfService(_) => return Ok(out),
+                WorkerOutcome::Stopped => {}
                 done => all = done,
             }
         }
@@ -183,8 +183,8 @@ impl Worker<'_> {
 
     async fn follow_files(&self) {
         loop {
-            tokio::time::sleep(LOOK_AT_FILES_EVERY).await;
-            self.orders.refresh();
+            tokio::time::sleep(CONFIG_POLL_INTERVAL).await;
+            self.live_config.refresh();
         }
     }
 
@@ -193,37 +193,37 @@ impl Worker<'_> {
         &self,
         spool: &Spool,
         settings: &Arc<Settings>,
-        stop: &Stop,
-    ) -> Result<Autopkgtest, NotReady> {
+        stop: &Shutdown,
+    ) -> Result<Autopkgtest, ReadinessError> {
         let autopkgtest = self.autopkgtest(settings).await?;
-        if let Some(reason) = self.orders.queues().iter().find_map(|queue| refused_queue(&autopkgtest, queue)) {
-            return Err(NotReady::Queue(reason));
+        if let Some(reason) = self.live_config.queues().iter().find_map(|queue| refused_queue(&autopkgtest, queue)) {
+            return Err(ReadinessError::Queue(reason));
         }
         let folder = || self.work_folder.clone();
-        let free = || spool.free_space().map_err(|source| NotReady::WorkFolder { path: folder(), source });
-        if free()? < LEAST_FREE_SPACE {
+        let free = || spool.free_space().map_err(|source| ReadinessError::WorkFolder { path: folder(), source });
+        if free()? < MIN_FREE_SPACE {
             // The folders that dead workers left may fill the disk.
             tokio::select! {
-                () = spool.swept() => {}
+                () = spool.wait_for_sweep() => {}
                 () = stop.finish.cancelled() => {}
             }
         }
         let free = free()?;
-        if free < LEAST_FREE_SPACE {
-            return Err(NotReady::DiskFull { path: folder(), free: free >> 20 });
+        if free < MIN_FREE_SPACE {
+            return Err(ReadinessError::DiskFull { path: folder(), free: free >> 20 });
         }
         Ok(autopkgtest)
     }
 
     /// Returns why this host's autopkgtest cannot serve one of the queues, if there is such a queue.
     pub async fn refused_queue(&self) -> Option<String> {
-        let autopkgtest = self.autopkgtest(&self.orders.now().settings).await.ok()?;
-        self.orders.queues().iter().find_map(|queue| refused_queue(&autopkgtest, queue))
+        let autopkgtest = self.autopkgtest(&self.live_config.now().settings).await.ok()?;
+        self.live_config.queues().iter().find_map(|queue| refused_queue(&autopkgtest, queue))
     }
 
     /// Returns autopkgtest. It is probed again when it was missing or the settings have changed.
     async fn autopkgtest(&self, settings: &Arc<Settings>) -> Result<Autopkgtest, TestbedError> {
-        let mut found = self.found.0.lock().await;
+        let mut found = self.autopkgtest_cache.0.lock().await;
         if let Some((of, known)) = &*found
             && Arc::ptr_eq(of, settings)
             && known.program().exists()
@@ -239,14 +239,14 @@ impl Worker<'_> {
 
 /// Reasons for which no test can run on this host now.
 #[derive(Debug, thiserror::Error)]
-enum NotReady {
+enum ReadinessError {
     #[error(transparent)]
     Testbed(#[from] TestbedError),
     #[error("{0}")]
     Queue(String),
     #[error("the work folder {} cannot be used: {source}", path.display())]
     WorkFolder { path: PathBuf, source: std::io::Error },
-    #[error("the disk of the work folder {} is full: {free} MiB are free, a test needs {}", path.display(), LEAST_FREE_SPACE >> 20)]
+    #[error("the disk of the work folder {} is full: {free} MiB are free, a test needs {}", path.display(), MIN_FREE_SPACE >> 20)]
     DiskFull { path: PathBuf, free: u64 },
 }
 

@@ -9,17 +9,17 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
-use super::board::{Board, State, WorkerStatus};
+use super::live_status::{LiveStatus, SlotActivity, WorkerStatus};
 use crate::environment::Environment;
 
 /// Minimum interval between two status lines.
-const STATUS_PAUSE: Duration = Duration::from_secs(1);
+const MIN_STATUS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Number of notifications within the watchdog's timeout.
-const SIGNS_OF_LIFE: u32 = 4;
+const NOTIFICATIONS_PER_TIMEOUT: u32 = 4;
 
 /// Maximum number of tests that the status line names.
-const NAMED: usize = 8;
+const MAX_NAMED_TESTS: usize = 8;
 
 /// Service manager that supervises this process.
 pub struct Notifier {
@@ -61,29 +61,29 @@ impl Notifier {
     ///
     /// The worker is ready when every slot has started. The watchdog is fed only while every slot has made progress
     /// within half of the watchdog's timeout.
-    pub async fn run(&self, board: &Board) {
+    pub async fn run(&self, live_status: &LiveStatus) {
         tokio::select! {
-            () = self.report(board) => {}
-            () = self.feed_watchdog(board) => {}
+            () = self.report(live_status) => {}
+            () = self.feed_watchdog(live_status) => {}
         }
     }
 
-    async fn report(&self, board: &Board) {
-        let mut changes = board.changes();
+    async fn report(&self, live_status: &LiveStatus) {
+        let mut changes = live_status.changes();
         let (mut ready, mut stopping) = (false, false);
         let mut said = String::new();
         loop {
             changes.mark_unchanged();
             let mut message = Vec::new();
-            if !ready && board.is_ready() {
+            if !ready && live_status.is_ready() {
                 ready = true;
                 message.push("READY=1".to_owned());
             }
-            if !stopping && board.stop().finish.is_cancelled() {
+            if !stopping && live_status.stop().finish.is_cancelled() {
                 stopping = true;
                 message.push("STOPPING=1".to_owned());
             }
-            let line = status_line(&board.status());
+            let line = status_line(&live_status.status());
             if line != said {
                 message.push(format!("STATUS={line}"));
                 said = line;
@@ -93,24 +93,24 @@ impl Notifier {
             }
             // The manager waits for the first notification, which is sent without a pause.
             if ready {
-                sleep(STATUS_PAUSE).await;
+                sleep(MIN_STATUS_INTERVAL).await;
             }
             tokio::select! {
                 changed = changes.changed() => if changed.is_err() { std::future::pending().await },
-                () = board.stop().finish.cancelled(), if !stopping => {}
+                () = live_status.stop().finish.cancelled(), if !stopping => {}
             }
         }
     }
 
-    async fn feed_watchdog(&self, board: &Board) {
+    async fn feed_watchdog(&self, live_status: &LiveStatus) {
         let Some(limit) = self.watchdog else { return std::future::pending().await };
-        let every = limit / SIGNS_OF_LIFE;
+        let every = limit / NOTIFICATIONS_PER_TIMEOUT;
         let mut tick = interval_at(Instant::now(), every);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut told = false;
         loop {
             tick.tick().await;
-            let stalled = board.stalled(limit / 2);
+            let stalled = live_status.stalled(limit / 2);
             if stalled.is_empty() {
                 told = false;
                 self.send("WATCHDOG=1");
@@ -143,17 +143,19 @@ fn status_line(worker: &WorkerStatus) -> String {
     let mut tests = Vec::new();
     for slot in &worker.slots {
         match &slot.state {
-            State::Running(test) => tests.push(format!("{} ({}/{})", test.package, test.release, test.architecture)),
-            State::Paused(_) => paused += 1,
-            State::Probing => probing += 1,
-            State::Starting | State::Waiting => waiting += 1,
-            State::Ended => {}
+            SlotActivity::Running(test) => {
+                tests.push(format!("{} ({}/{})", test.package, test.release, test.architecture))
+            }
+            SlotActivity::Paused(_) => paused += 1,
+            SlotActivity::Probing => probing += 1,
+            SlotActivity::Starting | SlotActivity::Waiting => waiting += 1,
+            SlotActivity::Ended => {}
         }
     }
     let mut parts = Vec::new();
     if !tests.is_empty() {
-        let further = tests.len().saturating_sub(NAMED);
-        tests.truncate(NAMED);
+        let further = tests.len().saturating_sub(MAX_NAMED_TESTS);
+        tests.truncate(MAX_NAMED_TESTS);
         let more = if further > 0 { format!(" and {further} more") } else { String::new() };
         parts.push(format!("testing {}{more}", tests.join(", ")));
     }
@@ -167,9 +169,9 @@ fn status_line(worker: &WorkerStatus) -> String {
         parts.push(format!("{paused} paused after failures"));
     }
     let told = match worker.told {
-        super::board::Told::Serving => "",
-        super::board::Told::Finishing => "finishing: ",
-        super::board::Told::Cancelling => "cancelling: ",
+        super::live_status::ShutdownPhase::Serving => "",
+        super::live_status::ShutdownPhase::Finishing => "finishing: ",
+        super::live_status::ShutdownPhase::Cancelling => "cancelling: ",
     };
     if parts.is_empty() {
         parts.push("nothing runs".to_owned());
@@ -181,8 +183,8 @@ fn status_line(worker: &WorkerStatus) -> String {
 mod tests {
     use std::os::unix::net::UnixDatagram;
 
-    use super::super::board::WorkerFacts;
-    use super::super::stop::Stop;
+    use super::super::live_status::WorkerFacts;
+    use super::super::shutdown::Shutdown;
     use super::*;
     use crate::request::Request;
 
@@ -190,7 +192,7 @@ mod tests {
         variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
-    fn board(slots: usize) -> Board {
+    fn live_status(slots: usize) -> LiveStatus {
         let facts = WorkerFacts {
             name: "host:1".to_owned(),
             site: None,
@@ -198,11 +200,11 @@ mod tests {
             store: "folder:/results".to_owned(),
             queues: Vec::new(),
         };
-        Board::new(facts, slots, Stop::default())
+        LiveStatus::new(facts, slots, Shutdown::default())
     }
 
-    fn run(slot: &super::super::board::SlotBoard, text: &str) {
-        let request = Request::parse(text.as_bytes()).unwrap().identified();
+    fn run(slot: &super::super::live_status::SlotReporter, text: &str) {
+        let request = Request::parse(text.as_bytes()).unwrap().with_id();
         slot.running(&request, &"debci-sid-amd64".parse().unwrap(), 1);
     }
 
@@ -258,27 +260,27 @@ mod tests {
     async fn the_manager_hears_when_the_worker_is_ready_what_it_does_and_when_it_ends() {
         let manager = Manager::new();
         let notifier = manager.notifier("");
-        let board = board(2);
+        let live_status = live_status(2);
         let work = async {
             manager.hears("STATUS=2 of 2 slots waiting").await;
-            board.slot(1).waiting();
+            live_status.slot(1).waiting();
             assert_eq!(manager.forget(), 0, "one slot is not ready yet");
-            board.slot(2).waiting();
+            live_status.slot(2).waiting();
             manager.hears("READY=1").await;
-            run(&board.slot(1), "gzip");
-            run(&board.slot(2), r#"hidden {"swiftuser": "alice"}"#);
+            run(&live_status.slot(1), "gzip");
+            run(&live_status.slot(2), r#"hidden {"swiftuser": "alice"}"#);
             manager.hears("STATUS=testing gzip (sid/amd64), private-test (sid/amd64)").await;
-            board.slot(2).failed("no testbed");
-            board.slot(2).paused(Duration::from_secs(60));
+            live_status.slot(2).failed("no testbed");
+            live_status.slot(2).paused(Duration::from_secs(60));
             manager.hears("STATUS=testing gzip (sid/amd64); 1 paused after failures").await;
-            board.stop().ask_to_finish(false);
+            live_status.stop().ask_to_finish(false);
             manager.hears("STOPPING=1").await;
-            board.slot(1).ended();
-            board.slot(2).ended();
+            live_status.slot(1).ended();
+            live_status.slot(2).ended();
             manager.hears("STATUS=finishing: nothing runs").await;
         };
         tokio::select! {
-            () = notifier.run(&board) => panic!("it goes on for as long as the worker"),
+            () = notifier.run(&live_status) => panic!("it goes on for as long as the worker"),
             () = work => {}
         }
     }
@@ -288,13 +290,13 @@ mod tests {
         let manager = Manager::new();
         let limit = Duration::from_millis(800);
         let notifier = manager.notifier("800000");
-        let board = board(2);
-        board.slot(1).waiting();
+        let live_status = live_status(2);
+        live_status.slot(1).waiting();
         let work = async {
             manager.hears("WATCHDOG=1").await;
             // The progress of the other slot does not help.
-            while board.stalled(limit / 2) != [2] {
-                board.slot(1).progress();
+            while live_status.stalled(limit / 2) != [2] {
+                live_status.slot(1).progress();
                 sleep(Duration::from_millis(5)).await;
             }
             manager.forget();
@@ -302,8 +304,8 @@ mod tests {
             assert!(silent.is_err(), "the worker was not alive");
             let feeding = async {
                 loop {
-                    board.slot(1).progress();
-                    board.slot(2).progress();
+                    live_status.slot(1).progress();
+                    live_status.slot(2).progress();
                     sleep(Duration::from_millis(20)).await;
                 }
             };
@@ -313,7 +315,7 @@ mod tests {
             }
         };
         tokio::select! {
-            () = notifier.run(&board) => panic!("it goes on for as long as the worker"),
+            () = notifier.run(&live_status) => panic!("it goes on for as long as the worker"),
             () = work => {}
         }
     }
@@ -349,11 +351,11 @@ mod tests {
 
     #[test]
     fn the_status_line_stays_a_line() {
-        let board = board(20);
+        let live_status = live_status(20);
         for number in 1..=20 {
-            run(&board.slot(number), &format!("package{number}"));
+            run(&live_status.slot(number), &format!("package{number}"));
         }
-        let line = status_line(&board.status());
+        let line = status_line(&live_status.status());
         assert!(line.ends_with("package8 (sid/amd64) and 12 more"), "{line}");
     }
 }

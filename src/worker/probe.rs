@@ -11,15 +11,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Worker;
+use super::shutdown::Shutdown;
 use super::spool::{Spool, SpoolEntry};
-use super::stop::Stop;
 use crate::exit_code::autopkgtest;
 use crate::host;
 use crate::release::QueueName;
 use crate::request::{Parameters, Request, RequestId};
-use crate::result::{Bundle, Material, Place, Redactor, pack};
+use crate::result::{Bundle, BundleInput, Redactor, ResultLocation, pack};
 use crate::store::StoreError;
-use crate::testbed::command::withheld;
+use crate::testbed::plan::withheld;
 use crate::testbed::process::CONSOLE;
 use crate::testbed::settings::Settings;
 use crate::testbed::{self, Exit, LiveLog, Process};
@@ -52,7 +52,7 @@ const TREE: [(&str, &str); 5] = [
 ];
 
 /// Outcome of a probe.
-pub(super) enum Probe {
+pub(super) enum ProbeOutcome {
     /// Tests can run here.
     Passed,
     /// Tests cannot run here, for this reason.
@@ -65,24 +65,29 @@ pub(super) enum Probe {
 pub(super) struct HostProbe<'a> {
     pub(super) worker: &'a Worker<'a>,
     pub(super) spool: &'a Spool,
-    pub(super) stop: &'a Stop,
+    pub(super) stop: &'a Shutdown,
 }
 
 impl HostProbe<'_> {
     /// Opens a testbed as for a test from this queue, runs `true` in it, packs what that left, and closes it.
-    pub(super) async fn run(&self, queue: &QueueName, settings: &Arc<Settings>) -> Probe {
+    pub(super) async fn run(&self, queue: &QueueName, settings: &Arc<Settings>) -> ProbeOutcome {
         let id = RequestId::random();
         let entry = match self.spool.entry(&id) {
             Ok(Some(entry)) => entry,
-            Ok(None) => return Probe::Failed(format!("the folder of {id} is in use")),
-            Err(error) => return Probe::Failed(format!("the work folder cannot be used: {error}")),
+            Ok(None) => return ProbeOutcome::Failed(format!("the folder of {id} is in use")),
+            Err(error) => return ProbeOutcome::Failed(format!("the work folder cannot be used: {error}")),
         };
         let probed = self.run_in(&entry, queue, settings).await;
         entry.remove().await;
-        probed.unwrap_or_else(Probe::Failed)
+        probed.unwrap_or_else(ProbeOutcome::Failed)
     }
 
-    async fn run_in(&self, entry: &SpoolEntry, queue: &QueueName, settings: &Arc<Settings>) -> Result<Probe, String> {
+    async fn run_in(
+        &self,
+        entry: &SpoolEntry,
+        queue: &QueueName,
+        settings: &Arc<Settings>,
+    ) -> Result<ProbeOutcome, String> {
         let worker = self.worker;
         let ready = worker.ready_for_a_test(self.spool, settings, self.stop).await;
         let autopkgtest = ready.map_err(|error| error.to_string())?;
@@ -126,7 +131,7 @@ impl HostProbe<'_> {
         };
         let Some(exit) = ended else {
             end(&mut process).await;
-            return Ok(Probe::Stopped);
+            return Ok(ProbeOutcome::Stopped);
         };
         if exit != Exit::Code(autopkgtest::PASSED) {
             let said = last_words(&output.join("log")).or_else(|| last_words(&entry.folder().join(CONSOLE)));
@@ -137,19 +142,20 @@ impl HostProbe<'_> {
                 code(exit)
             ));
         }
-        let place = Place::of(&request, queue);
+        let place = ResultLocation::of(&request, queue);
         let folder = entry.bundle_folder();
-        let packing =
-            tokio::task::spawn_blocking(move || pack(&Material::new(&output, &request, 0, started.elapsed()), &folder));
+        let packing = tokio::task::spawn_blocking(move || {
+            pack(&BundleInput::new(&output, &request, 0, started.elapsed()), &folder)
+        });
         match packing.await {
-            Ok(Ok(bundle)) => self.store_in_vain(&place, &bundle).await.map_err(|error| error.to_string()),
+            Ok(Ok(bundle)) => self.check_store(&place, &bundle).await.map_err(|error| error.to_string()),
             Ok(Err(error)) => Err(format!("a result cannot be bundled: {error}")),
             Err(error) => Err(format!("bundling a result ended early: {error}")),
         }
     }
 
     /// Stores and removes a small object in the container of the queue, where no reader of results looks.
-    async fn store_in_vain(&self, place: &Place, bundle: &Bundle) -> Result<Probe, StoreError> {
+    async fn check_store(&self, place: &ResultLocation, bundle: &Bundle) -> Result<ProbeOutcome, StoreError> {
         let (store, container) = (self.worker.store, &place.container);
         let file = bundle.commit_mark();
         // The name is fixed for each host, so that the next probe replaces and removes what a dead worker left.
@@ -161,8 +167,8 @@ impl HostProbe<'_> {
             end
         };
         tokio::select! {
-            end = stored => end.map(|()| Probe::Passed),
-            () = self.stop.finish.cancelled() => Ok(Probe::Stopped),
+            end = stored => end.map(|()| ProbeOutcome::Passed),
+            () = self.stop.finish.cancelled() => Ok(ProbeOutcome::Stopped),
         }
     }
 }

@@ -10,21 +10,21 @@ use nix::fcntl::OFlag;
 
 use crate::exit_code::autopkgtest;
 use crate::request::Request;
-use crate::result::{KEEP_HEAD, Proof, ProofItem, ProofVerdict, Redactor};
-use crate::testbed::apt::Take;
+use crate::result::{MAX_LOG_HEAD, Proof, ProofItem, ProofVerdict, Redactor};
+use crate::testbed::apt::PocketSelection;
 use crate::testbed::evidence::Evidence;
-use crate::testbed::prove::{Judgement, Tested as Facts};
+use crate::testbed::prove::{Judgement, RunFacts};
 use crate::testbed::{Plan, PpaAccess};
 
 /// Message of autopkgtest, in its summary and log, when it cannot install a test's dependencies.
 const UNSATISFIABLE: &str = "Test dependencies are unsatisfiable";
 /// Maximum size of autopkgtest's own files, in bytes. They are far smaller.
-const MAX_FILE: u64 = 4 << 20;
+const MAX_FILE_BYTES: u64 = 4 << 20;
 /// Maximum number of tests whose packages are read.
 const MAX_TESTS: usize = 1000;
 
 /// Meaning of autopkgtest's end.
-pub(super) enum Verdict {
+pub(super) enum TestVerdict {
     /// The run has a result: an exit code, and a note for the log.
     Result(i32, Option<String>),
     /// The testbed failed.
@@ -34,40 +34,40 @@ pub(super) enum Verdict {
 }
 
 /// Outcome of a run, with the record of what was tested.
-pub(super) struct Tested {
-    pub(super) verdict: Verdict,
+pub(super) struct JudgedRun {
+    pub(super) verdict: TestVerdict,
     pub(super) proof: Option<Proof>,
     /// Whether the dependencies could not be met with the triggers alone, and may be met with the whole pocket.
     pub(super) needs_fallback: bool,
 }
 
 /// A run that ended before there was anything to prove.
-impl From<Verdict> for Tested {
-    fn from(verdict: Verdict) -> Self {
+impl From<TestVerdict> for JudgedRun {
+    fn from(verdict: TestVerdict) -> Self {
         Self { verdict, proof: None, needs_fallback: false }
     }
 }
 
 /// Preparations of a run.
-pub(super) struct Prepared {
+pub(super) struct Preparation {
     /// Word that marks the testbed's report.
     pub(super) nonce: String,
     /// Archives of the request's PPAs.
     pub(super) archives: Vec<PpaAccess>,
 }
 
-impl Tested {
+impl JudgedRun {
     /// Compares a run with the report of its testbed. A run that did not test what was requested is a failure of its
     /// testbed, whatever autopkgtest's end.
     pub(super) fn prove(
-        verdict: Verdict,
+        verdict: TestVerdict,
         request: &Request,
         redactor: &Redactor,
         plan: &Plan,
-        prepared: &Prepared,
+        prepared: &Preparation,
         output: &Path,
         is_fallback: bool,
-    ) -> Tested {
+    ) -> JudgedRun {
         let reports = match reports(&output.join("log"), &prepared.nonce) {
             Ok(reports) => reports,
             Err(error) => {
@@ -77,7 +77,7 @@ impl Tested {
         };
         let source = text(&output.join("testpkg-version"));
         let (packages, has_all_packages) = packages(output);
-        let judgement = Facts {
+        let judgement = RunFacts {
             request,
             setup: &plan.apt,
             ppas: &prepared.archives,
@@ -88,7 +88,7 @@ impl Tested {
             is_fallback,
         }
         .judge();
-        let is_pinned = plan.apt.take == Take::Triggers && !plan.apt.is_read_only;
+        let is_pinned = plan.apt.take == PocketSelection::Triggers && !plan.apt.is_read_only;
         let is_unsatisfiable = || text(&output.join("summary")).is_some_and(|said| said.contains(UNSATISFIABLE));
         let needs_fallback = is_pinned
             && plan.allows_fallback
@@ -97,11 +97,11 @@ impl Tested {
         // The user who repeats the test elsewhere may have another site, or none.
         let pocket = plan.apt.pocket.as_ref().map(ToString::to_string).unwrap_or_default();
         let proof = Proof { pocket: Some(pocket), ..judgement.proof };
-        Tested { verdict, proof: Some(proof), needs_fallback }
+        JudgedRun { verdict, proof: Some(proof), needs_fallback }
     }
 }
 
-impl Verdict {
+impl TestVerdict {
     /// Returns the verdict in the light of the judgement.
     fn decide(self, request: &Request, redactor: &Redactor, judgement: &Judgement) -> Self {
         let package = request.package();
@@ -125,8 +125,8 @@ impl Verdict {
     }
 }
 
-fn is_result(verdict: &Verdict) -> bool {
-    matches!(verdict, Verdict::Result(..))
+fn is_result(verdict: &TestVerdict) -> bool {
+    matches!(verdict, TestVerdict::Result(..))
 }
 
 fn reason(item: &ProofItem) -> String {
@@ -144,7 +144,7 @@ fn open(path: &Path) -> io::Result<File> {
 /// is kept.
 fn reports(log: &Path, nonce: &str) -> io::Result<Vec<Evidence>> {
     match open(log) {
-        Ok(file) => Evidence::read(&mut BufReader::new(file.take(KEEP_HEAD)), nonce),
+        Ok(file) => Evidence::read(&mut BufReader::new(file.take(MAX_LOG_HEAD)), nonce),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
     }
@@ -153,8 +153,8 @@ fn reports(log: &Path, nonce: &str) -> io::Result<Vec<Evidence>> {
 /// Returns the text of a file, if it exists and all of it can be read.
 fn text(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
-    open(path).ok()?.take(MAX_FILE + 1).read_to_end(&mut bytes).ok()?;
-    (bytes.len() as u64 <= MAX_FILE).then(|| String::from_utf8_lossy(&bytes).into_owned())
+    open(path).ok()?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).ok()?;
+    (bytes.len() as u64 <= MAX_FILE_BYTES).then(|| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Returns the packages that were installed when tests ran, ordered: those of the testbed and those that each test
@@ -191,7 +191,7 @@ mod tests {
         let (known, is_all) = packages(folder.path());
         let expected = [("minizip", "1:1.3-1"), ("zlib1g", "1.3-1")].map(|(a, b)| (a.to_owned(), b.to_owned()));
         assert_eq!((known.as_slice(), is_all), (expected.as_slice(), true));
-        write("large-packages", &"x\t1\n".repeat(usize::try_from(MAX_FILE).unwrap() / 4 + 1));
+        write("large-packages", &"x\t1\n".repeat(usize::try_from(MAX_FILE_BYTES).unwrap() / 4 + 1));
         assert!(!packages(folder.path()).1, "a file that is too large");
         fs::remove_file(folder.path().join("large-packages")).unwrap();
         std::os::unix::fs::symlink("testbed-packages", folder.path().join("link-packages")).unwrap();

@@ -24,20 +24,20 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 
-use super::containers::Containers;
-use super::stop::Stop;
+use super::container_cache::ContainerCache;
+use super::shutdown::Shutdown;
 use super::turns::{Turn, Turns};
 use crate::broker::{BrokerError, Claim};
 use crate::request::Request;
-use crate::result::{Bundle, BundleError, Place, RunId};
+use crate::result::{Bundle, BundleError, ResultLocation, RunId};
 use crate::runs;
 use crate::store::{Store, StoreError};
 
 /// Maximum number of checks whether a stored result is listed.
-const MAX_LOOKS: u32 = 10;
+const MAX_LISTING_CHECKS: u32 = 10;
 
 /// Interval between these checks.
-const LOOK_INTERVAL: Duration = Duration::from_millis(200);
+const LISTING_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Destination of a worker's results, with the state that its slots share for publishing.
 #[derive(Clone, Copy)]
@@ -45,7 +45,7 @@ pub struct Destination<'a> {
     /// Store.
     pub store: &'a Store,
     /// Containers that exist.
-    pub containers: &'a Containers,
+    pub containers: &'a ContainerCache,
     /// Order in which slots commit results of one package.
     pub turns: &'a Turns,
 }
@@ -72,9 +72,9 @@ pub enum PublishError {
 
 impl PublishError {
     /// Whether the same call may succeed later.
-    pub fn is_temporary(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
-            Self::Store(error) => error.is_temporary(),
+            Self::Store(error) => error.is_transient(),
             Self::Claim(_) | Self::Spool(_) | Self::Gone(_) | Self::Stopped => false,
         }
     }
@@ -84,11 +84,11 @@ impl PublishError {
 /// result. Can be called again after an error.
 pub async fn publish(
     to: Destination<'_>,
-    place: &Place,
+    place: &ResultLocation,
     bundle: &mut Bundle,
     request: &Request,
     claim: &mut Claim,
-    stop: &Stop,
+    stop: &Shutdown,
 ) -> Result<Option<RunId>, PublishError> {
     let Destination { store, containers, .. } = to;
     // Checked before every attempt: a private container that was opened meanwhile must be closed again first.
@@ -106,14 +106,14 @@ pub async fn publish(
 /// Stores the bundle in a container that exists.
 async fn put(
     to: Destination<'_>,
-    place: &Place,
+    place: &ResultLocation,
     bundle: &mut Bundle,
     request: &Request,
     claim: &mut Claim,
-    stop: &Stop,
+    stop: &Shutdown,
 ) -> Result<Option<RunId>, PublishError> {
     let Destination { store, turns, .. } = to;
-    let Place { container, path, .. } = place;
+    let ResultLocation { container, path, .. } = place;
     let mut newer = None;
     let unused = bundle.unused_id.take();
     let mut kept = if unused.is_some() { unused.clone() } else { bundle.run_id()? };
@@ -145,7 +145,7 @@ async fn put(
                 let id = RunId::stamp(jiff::Timestamp::now(), newer.as_ref());
                 keep(bundle, Some(&id)).await?;
                 if let Some(outdated) = outdated.filter(|_| !may_be_seen) {
-                    clear(store, place, bundle, &outdated).await;
+                    discard_partial_upload(store, place, bundle, &outdated).await;
                 }
                 id
             }
@@ -159,13 +159,13 @@ async fn put(
         try_join_all(uploads).await?;
         let mut turn = tokio::select! {
             turn = turns.take(place) => turn,
-            () = stop.out_of_patience() => return Err(PublishError::Stopped),
+            () = stop.server_grace_over() => return Err(PublishError::Stopped),
         };
         // The uploads may have taken long. Another worker may hold the request now, or have published a newer run.
         let held = tokio::select! {
             biased;
             held = claim.held() => held,
-            () = stop.out_of_patience() => return Err(PublishError::Stopped),
+            () = stop.server_grace_over() => return Err(PublishError::Stopped),
         };
         let done_elsewhere = match &held {
             // The previous holder may have continued without knowing that it had lost the request; and while our claim
@@ -179,13 +179,13 @@ async fn put(
         if done_elsewhere {
             // Ids that were given up stay: the publisher of the other result may be giving it up at this moment,
             // because of ours.
-            clear(store, place, bundle, &id).await;
+            discard_partial_upload(store, place, bundle, &id).await;
             return Ok(None);
         }
         if let Err(lost) = held {
             // The new holder of the request may have found our result, and settled the request because of it.
             if !may_arrive {
-                clear(store, place, bundle, &id).await;
+                discard_partial_upload(store, place, bundle, &id).await;
             }
             return Err(lost.into());
         }
@@ -207,15 +207,20 @@ async fn put(
 }
 
 /// Returns the newest complete run after this one, of this worker or in the store.
-async fn newest_after(store: &Store, place: &Place, id: &RunId, turn: &Turn) -> Result<Option<RunId>, StoreError> {
+async fn newest_after(
+    store: &Store,
+    place: &ResultLocation,
+    id: &RunId,
+    turn: &Turn,
+) -> Result<Option<RunId>, StoreError> {
     let listed = runs::published_after(store, place, id).await?;
     Ok(listed.max(turn.newest().filter(|newest| *newest >= id).cloned()))
 }
 
 /// Returns the newest complete run after this one, which was just stored. Waits a moment until this one is listed as
 /// well.
-async fn overtaking(store: &Store, place: &Place, id: &RunId) -> Result<Option<RunId>, StoreError> {
-    for _ in 0..MAX_LOOKS {
+async fn overtaking(store: &Store, place: &ResultLocation, id: &RunId) -> Result<Option<RunId>, StoreError> {
+    for _ in 0..MAX_LISTING_CHECKS {
         let listed = runs::published_from(store, place, id).await?;
         if let Some(newest) = listed.last().filter(|newest| *newest != id) {
             return Ok(Some(newest.clone()));
@@ -223,14 +228,19 @@ async fn overtaking(store: &Store, place: &Place, id: &RunId) -> Result<Option<R
         if !listed.is_empty() {
             return Ok(None);
         }
-        tokio::time::sleep(LOOK_INTERVAL).await;
+        tokio::time::sleep(LISTING_CHECK_INTERVAL).await;
     }
     tracing::warn!("{} is stored, but not listed yet", place.path.folder(id));
     Ok(None)
 }
 
 /// Notes that readers cannot have missed the run, and removes what was stored of the bundle under other ids.
-async fn confirm(store: &Store, place: &Place, bundle: &mut Bundle, id: &RunId) -> Result<RunId, PublishError> {
+async fn confirm(
+    store: &Store,
+    place: &ResultLocation,
+    bundle: &mut Bundle,
+    id: &RunId,
+) -> Result<RunId, PublishError> {
     bundle.confirm(id)?;
     for outdated in bundle.given_up().iter().filter(|outdated| *outdated != id) {
         remove(store, place, bundle, outdated).await?;
@@ -239,7 +249,7 @@ async fn confirm(store: &Store, place: &Place, bundle: &mut Bundle, id: &RunId) 
 }
 
 /// Removes what was stored under an id that is not needed, and logs what the store refuses to remove.
-async fn clear(store: &Store, place: &Place, bundle: &Bundle, id: &RunId) {
+async fn discard_partial_upload(store: &Store, place: &ResultLocation, bundle: &Bundle, id: &RunId) {
     if let Err(error) = remove(store, place, bundle, id).await {
         tracing::warn!("{} is left over in the store: {error}", place.path.folder(id));
     }
@@ -257,8 +267,8 @@ async fn keep(bundle: &mut Bundle, id: Option<&RunId>) -> Result<(), BundleError
 
 /// Removes what was stored under an id that is given up: result.tar first, so that no reader finds a run without its
 /// log.
-async fn remove(store: &Store, place: &Place, bundle: &Bundle, id: &RunId) -> Result<(), StoreError> {
-    let Place { container, path, .. } = place;
+async fn remove(store: &Store, place: &ResultLocation, bundle: &Bundle, id: &RunId) -> Result<(), StoreError> {
+    let ResultLocation { container, path, .. } = place;
     for file in bundle.files().iter().rev() {
         store.delete(container, &path.object(id, file.name)).await?;
     }
@@ -279,20 +289,20 @@ mod tests {
     use crate::request::RequestId;
     use crate::request::line::Submission;
     use crate::result::layout::RESULT;
-    use crate::result::{Material, pack};
+    use crate::result::{BundleInput, pack};
     use crate::store::folder::FolderStore;
 
     /// A queue and a store in a folder, with claimed requests for the same package.
-    struct Stage {
+    struct PublishFixture {
         folder: TempDir,
         store: Store,
-        containers: Containers,
+        containers: ContainerCache,
         turns: Turns,
         request: Request,
-        place: Place,
+        place: ResultLocation,
     }
 
-    impl Stage {
+    impl PublishFixture {
         fn new() -> Self {
             Self::of(r#"gzip {"triggers": ["gzip/1"]}"#)
         }
@@ -301,8 +311,8 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let store = Store::Folder(FolderStore::new(&folder.path().join("results")));
             let request = Request::parse(request.as_bytes()).unwrap();
-            let place = Place::of(&request, &"debci-sid-amd64".parse().unwrap());
-            let (containers, turns) = (Containers::default(), Turns::default());
+            let place = ResultLocation::of(&request, &"debci-sid-amd64".parse().unwrap());
+            let (containers, turns) = (ContainerCache::default(), Turns::default());
             Self { folder, store, containers, turns, request, place }
         }
 
@@ -317,7 +327,7 @@ mod tests {
             let id = request.uuid().unwrap().clone();
             let output = self.folder.path().join("output");
             let duration = Duration::from_secs(1);
-            let material = Material::new(&output, request, 0, duration);
+            let material = BundleInput::new(&output, request, 0, duration);
             let bundle = pack(&material, &self.folder.path().join(id.as_str())).unwrap();
             (claim, id, bundle)
         }
@@ -326,7 +336,7 @@ mod tests {
             let request = claim.request.as_ref().unwrap().clone();
             let Self { store, containers, turns, .. } = self;
             let to = Destination { store, containers, turns };
-            publish(to, &self.place, bundle, &request, claim, &Stop::default()).await.unwrap()
+            publish(to, &self.place, bundle, &request, claim, &Shutdown::default()).await.unwrap()
         }
 
         fn folders(&self) -> Vec<String> {
@@ -339,7 +349,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_result_that_was_stored_unheard_stays_when_a_newer_one_follows() {
-        let stage = Stage::new();
+        let stage = PublishFixture::new();
         let mut one = stage.claim().await;
         let first = stage.publish(&mut one).await.unwrap();
         let mut two = stage.claim().await;
@@ -352,7 +362,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_result_that_was_stored_unheard_and_overtaken_gets_a_later_id() {
-        let stage = Stage::new();
+        let stage = PublishFixture::new();
         let mut one = stage.claim().await;
         let early = one.2.run_id().unwrap().unwrap();
         // Its worker died after it had stored everything, before it could check for others.
@@ -378,7 +388,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_confirmed_result_stays_whoever_takes_it_for_overtaken() {
-        let stage = Stage::new();
+        let stage = PublishFixture::new();
         let mut one = stage.claim().await;
         let first = stage.publish(&mut one).await.unwrap();
         let mut two = stage.claim().await;
@@ -395,7 +405,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_upload_that_arrives_late_is_not_taken_for_another_workers() {
-        let stage = Stage::new();
+        let stage = PublishFixture::new();
         let mut one = stage.claim().await;
         one.0.redelivered = true;
         let id = one.2.run_id().unwrap().unwrap();
@@ -410,7 +420,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_id_under_which_a_result_may_still_arrive_is_remembered() {
-        let stage = Stage::new();
+        let stage = PublishFixture::new();
         let mut one = stage.claim().await;
         let early = one.2.run_id().unwrap().unwrap();
         let obstacle = stage.folder.path().join("results").join(&stage.place.container);
@@ -418,9 +428,9 @@ mod tests {
         fs::create_dir_all(&obstacle).unwrap();
         let (claim, _, bundle) = &mut one;
         let request = claim.request.as_ref().unwrap().clone();
-        let Stage { store, containers, turns, place, .. } = &stage;
+        let PublishFixture { store, containers, turns, place, .. } = &stage;
         let to = Destination { store, containers, turns };
-        publish(to, place, bundle, &request, claim, &Stop::default()).await.unwrap_err();
+        publish(to, place, bundle, &request, claim, &Shutdown::default()).await.unwrap_err();
         fs::remove_dir(&obstacle).unwrap();
         let late = stage.publish(&mut one).await.unwrap();
         assert!(late > early);
@@ -430,7 +440,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_publication_that_dies_while_it_moves_leaves_one_result() {
-        let stage = Stage::new();
+        let stage = PublishFixture::new();
         let mut one = stage.claim().await;
         stage.store.ensure_container(&stage.place.container, &stage.place.access).await.unwrap();
         let (old, new) = (one.2.run_id().unwrap().unwrap(), RunId::stamp(jiff::Timestamp::now(), None));
@@ -451,7 +461,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_reader_that_asks_for_what_came_after_the_newest_misses_no_run() {
-        let stage = Stage::new();
+        let stage = PublishFixture::new();
         let mut workers = Vec::new();
         for _ in 0..4 {
             let (mut slots, turns) = (Vec::new(), Turns::default());
@@ -469,7 +479,7 @@ mod tests {
                         for (mut claim, _, mut bundle) in claims {
                             let to = Destination { store: &stage.store, containers: &stage.containers, turns: &turns };
                             let request = claim.request.as_ref().unwrap().clone();
-                            let (place, stop) = (&stage.place, Stop::default());
+                            let (place, stop) = (&stage.place, Shutdown::default());
                             publish(to, place, &mut bundle, &request, &mut claim, &stop).await.unwrap().unwrap();
                         }
                     });
@@ -507,7 +517,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_id_whose_upload_was_interrupted_is_given_up_for_a_later_one() {
-        let stage = Stage::new();
+        let stage = PublishFixture::new();
         let mut one = stage.claim().await;
         let early = RunId::stamp(jiff::Timestamp::now(), None);
         one.2.remember_run_id(&early).unwrap();
@@ -524,7 +534,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_host_whose_clock_is_late_gives_up_its_id_too() {
-        let stage = Stage::new();
+        let stage = PublishFixture::new();
         let mut other = stage.claim().await;
         let future = RunId::stamp(jiff::Timestamp::now() + jiff::Span::new().hours(1), None);
         other.2.remember_run_id(&future).unwrap();
@@ -541,7 +551,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_that_was_done_meanwhile_gets_no_second_result() {
-        let stage = Stage::new();
+        let stage = PublishFixture::new();
         let mut one = stage.claim().await;
         let first = stage.publish(&mut one).await.unwrap();
         // Another holder of the same request, with its own bundle.
@@ -549,7 +559,7 @@ mod tests {
         claim.redelivered = true;
         let request = one.0.request.as_ref().unwrap().clone();
         let output = stage.folder.path().join("output");
-        let material = Material::new(&output, &request, 4, Duration::ZERO);
+        let material = BundleInput::new(&output, &request, 4, Duration::ZERO);
         let bundle = pack(&material, &stage.folder.path().join("other")).unwrap();
         claim.request = Ok(request.clone());
         let mut again = (claim, one.1, bundle);
@@ -558,7 +568,7 @@ mod tests {
         // Another request with the same id gets its own result.
         let text = format!(r#"gzip {{"triggers": ["gzip/2"], "uuid": "{}"}}"#, again.1);
         let other = Request::parse(text.as_bytes()).unwrap();
-        let material = Material::new(&output, &other, 4, Duration::ZERO);
+        let material = BundleInput::new(&output, &other, 4, Duration::ZERO);
         again.2 = pack(&material, &stage.folder.path().join("third")).unwrap();
         assert!(again.2.is_of(&other) && !again.2.is_of(&request));
         again.0.request = Ok(other);
@@ -569,7 +579,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_container_that_somebody_removes_is_made_again() {
-        let stage = Stage::new();
+        let stage = PublishFixture::new();
         let mut one = stage.claim().await;
         stage.publish(&mut one).await.unwrap();
         fs::remove_dir_all(stage.folder.path().join("results").join(&stage.place.container)).unwrap();
@@ -582,7 +592,7 @@ mod tests {
     async fn a_private_result_is_published_behind_a_closed_door() {
         use std::os::unix::fs::PermissionsExt;
         let parameters = r#"{"ppas": ["u:hunter2@team/hidden"], "swiftuser": "ann", "readable-by": ["bob"]}"#;
-        let stage = Stage::of(&format!("gzip {parameters}"));
+        let stage = PublishFixture::of(&format!("gzip {parameters}"));
         let results = stage.folder.path().join("results");
         let container = results.join("private-autopkgtest-sid-team-hidden");
         // The container was created before, readable for everybody.
@@ -600,14 +610,14 @@ mod tests {
         assert_eq!((known.id, known.container), (run.clone(), stage.place.container.clone()));
         // It is found in its container, and in no other.
         assert!(runs::is_complete(&stage.store, &stage.place, &run).await.unwrap());
-        let public = Place::of(&Request::parse(b"gzip").unwrap(), &"debci-sid-amd64".parse().unwrap());
+        let public = ResultLocation::of(&Request::parse(b"gzip").unwrap(), &"debci-sid-amd64".parse().unwrap());
         assert!(!runs::is_complete(&stage.store, &public, &run).await.unwrap());
         assert_eq!(stage.publish(&mut one).await, Some(run), "published once");
     }
 
     #[tokio::test]
     async fn nothing_of_an_id_that_is_given_up_stays() {
-        let stage = Stage::of(r#"gzip {"readable-by": ["bob"]}"#);
+        let stage = PublishFixture::of(r#"gzip {"readable-by": ["bob"]}"#);
         let mut one = stage.claim().await;
         let early = RunId::stamp(jiff::Timestamp::now() - jiff::Span::new().seconds(10), None);
         one.2.remember_run_id(&early).unwrap();

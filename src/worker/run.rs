@@ -7,28 +7,28 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::LONGEST_WORK;
-use super::board::Phase;
+use super::WORK_TIMEOUT;
 use super::context::Context;
-use super::control::Withdrawal;
-use super::control::cancel::Cancellable;
-use super::prove::{Prepared, Tested, Verdict};
+use super::control::Cancellation;
+use super::control::cancel_registry::CancelGuard;
+use super::live_status::TestPhase;
+use super::prove::{JudgedRun, Preparation, TestVerdict};
 use super::spool::SpoolEntry;
-use crate::broker::{Claim, Contact};
+use crate::broker::{Claim, TestHandle};
 use crate::exit_code::autopkgtest;
 use crate::host;
 use crate::release::QueueName;
 use crate::request::Request;
 use crate::result::outcome::is_infrastructure;
-use crate::result::{Bundle, KEEP_HEAD, KEEP_TAIL, Material, Proof, Redactor, pack};
+use crate::result::{Bundle, BundleInput, MAX_LOG_HEAD, MAX_LOG_TAIL, Proof, Redactor, pack};
 use crate::testbed::checkout::CheckoutLimits;
-use crate::testbed::command::withheld;
 use crate::testbed::log::LogBound;
+use crate::testbed::plan::withheld;
 use crate::testbed::process::CONSOLE;
 use crate::testbed::{self, Exit, Limits, LiveLog, PpaAccess, Process, TestbedError, cause, ppa};
 
 /// Number of attempts after which the failure of a testbed becomes the result. It says nothing about the package.
-const TESTBED_ATTEMPTS: usize = 3;
+const MAX_TESTBED_ATTEMPTS: usize = 3;
 
 /// Message with which autopkgtest blames the package although git failed: the server is unreachable, or the branch does
 /// not exist.
@@ -42,27 +42,28 @@ const FALLBACK_NOTE: &str =
 const NOT_STARTED: [i32; 2] = [126, 127];
 
 /// Interval between status messages about a running test.
-const STATUS_EVERY: Duration = Duration::from_secs(10);
+const STATUS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Interval between checks of the growing log.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOG_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Bounds of the log on disk, which are those of the published log.
-const LOG_BOUND: LogBound = LogBound { size: 2 * (KEEP_HEAD + KEEP_TAIL), head: KEEP_HEAD, tail: KEEP_TAIL };
+const LOG_BOUND: LogBound =
+    LogBound { size: 2 * (MAX_LOG_HEAD + MAX_LOG_TAIL), head: MAX_LOG_HEAD, tail: MAX_LOG_TAIL };
 
 /// Timeout for autopkgtest to clean up its testbed when its test is ended, before it is killed.
-const CANCEL_GRACE: Duration = Duration::from_secs(20);
+const CLEANUP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Outcome of a run.
-pub enum RunEnd {
+pub enum RunOutcome {
     /// There is a result to publish.
     Bundled(Bundle),
     /// There is a result to publish: the testbed failed for the last time, for this reason.
     TestbedFailed(Bundle, String),
     /// The worker was told to cancel.
-    Cancelled,
+    WorkerCancelled,
     /// A user cancelled this test.
-    Withdrawn(Withdrawal),
+    TestCancelled(Cancellation),
     /// Another worker has the request now, for this reason.
     Lost(String),
     /// The testbed failed, and may be tried again.
@@ -81,64 +82,72 @@ pub struct TestRun<'a> {
     /// Knows the secrets that must not be published.
     pub redactor: Redactor,
     /// Handle through which clients of the broker see the test.
-    pub contact: &'a Contact,
+    pub contact: &'a TestHandle,
 }
 
 /// Events that end a run early.
 struct Interruptions<'a> {
     context: &'a Context<'a>,
     claim: &'a mut Claim,
-    cancellable: &'a mut Cancellable,
+    cancel_guard: &'a mut CancelGuard,
 }
 
 impl Interruptions<'_> {
-    async fn next(&mut self) -> RunEnd {
+    async fn next(&mut self) -> RunOutcome {
         tokio::select! {
-            reason = self.claim.lost() => RunEnd::Lost(reason),
-            () = self.context.stop.cancel.cancelled() => RunEnd::Cancelled,
-            withdrawal = self.cancellable.withdrawn() => RunEnd::Withdrawn(withdrawal),
+            reason = self.claim.lost() => RunOutcome::Lost(reason),
+            () = self.context.stop.cancel.cancelled() => RunOutcome::WorkerCancelled,
+            cancellation = self.cancel_guard.cancelled() => RunOutcome::TestCancelled(cancellation),
         }
     }
 }
 
 impl TestRun<'_> {
     /// Runs the test and packs its bundle.
-    pub async fn run(&self, claim: &mut Claim, cancellable: &mut Cancellable) -> RunEnd {
+    pub async fn run(&self, claim: &mut Claim, cancel_guard: &mut CancelGuard) -> RunOutcome {
         let attempt = claim.attempt;
         let (queue, failures) = (claim.queue.clone(), claim.failures.clone());
         let started = Instant::now();
-        let mut interruptions = Interruptions { context: self.context, cancellable, claim };
+        let mut interruptions = Interruptions { context: self.context, cancel_guard, claim };
         let tested = match self.entry.clear(attempt) {
             Ok(()) => self.test_with_fallback(&queue, attempt, started, &mut interruptions).await,
-            Err(error) => Err(RunEnd::Host(format!("the work folder cannot be cleared: {error}"))),
+            Err(error) => Err(RunOutcome::Host(format!("the work folder cannot be cleared: {error}"))),
         };
         let duration = started.elapsed();
         // A user who was promised a cancellation must neither find a result nor see the test run again, whatever ended
         // it. A request that another worker has cannot be cancelled from here.
-        match interruptions.cancellable.close() {
-            Some(withdrawal) if !matches!(tested, Err(RunEnd::Lost(_))) => return RunEnd::Withdrawn(withdrawal),
+        match interruptions.cancel_guard.close() {
+            Some(cancellation) if !matches!(tested, Err(RunOutcome::Lost(_))) => {
+                return RunOutcome::TestCancelled(cancellation);
+            }
             _ => {}
         }
-        let Tested { verdict, proof, .. } = match tested {
+        let JudgedRun { verdict, proof, .. } = match tested {
             Ok(tested) => tested,
             Err(end) => return end,
         };
         let failed_before = failures.iter().filter(|failure| !failure.host).count();
         let (exit_code, note, failed) = match verdict {
-            Verdict::Result(exit_code, note) => (exit_code, note, None),
-            Verdict::Failed(reason) if failed_before + 1 < TESTBED_ATTEMPTS => return RunEnd::Testbed(reason),
-            Verdict::Unproven(reason) if failed_before + 1 < TESTBED_ATTEMPTS => return RunEnd::Unproven(reason),
-            Verdict::Unproven(reason) => {
-                tracing::warn!("{reason}, for the {TESTBED_ATTEMPTS}rd time: that is its result");
+            TestVerdict::Result(exit_code, note) => (exit_code, note, None),
+            TestVerdict::Failed(reason) if failed_before + 1 < MAX_TESTBED_ATTEMPTS => {
+                return RunOutcome::Testbed(reason);
+            }
+            TestVerdict::Unproven(reason) if failed_before + 1 < MAX_TESTBED_ATTEMPTS => {
+                return RunOutcome::Unproven(reason);
+            }
+            TestVerdict::Unproven(reason) => {
+                tracing::warn!("{reason}, for the {MAX_TESTBED_ATTEMPTS}rd time: that is its result");
                 (autopkgtest::TESTBED_FAILED, Some(format!("apt-ci: {reason}")), None)
             }
             // Its slot tells of it, as of every failure that may be the host's.
-            Verdict::Failed(reason) => (autopkgtest::TESTBED_FAILED, Some(format!("apt-ci: {reason}")), Some(reason)),
+            TestVerdict::Failed(reason) => {
+                (autopkgtest::TESTBED_FAILED, Some(format!("apt-ci: {reason}")), Some(reason))
+            }
         };
         let is_fallback = proof.as_ref().is_some_and(|proof| proof.fallback);
         let note = if is_fallback { Some([FALLBACK_NOTE, &note.unwrap_or_default()].join("\n")) } else { note };
-        self.context.phase(self.contact, Phase::Bundling);
-        let material = OwnedMaterial {
+        self.context.phase(self.contact, TestPhase::Bundling);
+        let material = OwnedBundleInput {
             output: self.entry.output(attempt),
             exit_code,
             duration,
@@ -151,11 +160,11 @@ impl TestRun<'_> {
         };
         let folder = self.entry.bundle_folder();
         let packing = tokio::task::spawn_blocking(move || pack(&material.borrow(), &folder));
-        match (self.context.board.ticking_for(LONGEST_WORK, packing).await, failed) {
-            (Ok(Ok(bundle)), None) => RunEnd::Bundled(bundle),
-            (Ok(Ok(bundle)), Some(reason)) => RunEnd::TestbedFailed(bundle, reason),
-            (Ok(Err(error)), _) => RunEnd::Host(format!("the result cannot be bundled: {error}")),
-            (Err(error), _) => RunEnd::Host(format!("bundling the result ended early: {error}")),
+        match (self.context.reporter.with_heartbeat_for(WORK_TIMEOUT, packing).await, failed) {
+            (Ok(Ok(bundle)), None) => RunOutcome::Bundled(bundle),
+            (Ok(Ok(bundle)), Some(reason)) => RunOutcome::TestbedFailed(bundle, reason),
+            (Ok(Err(error)), _) => RunOutcome::Host(format!("the result cannot be bundled: {error}")),
+            (Err(error), _) => RunOutcome::Host(format!("bundling the result ended early: {error}")),
         }
     }
 
@@ -166,7 +175,7 @@ impl TestRun<'_> {
         attempt: u32,
         started: Instant,
         interruptions: &mut Interruptions<'_>,
-    ) -> Result<Tested, RunEnd> {
+    ) -> Result<JudgedRun, RunOutcome> {
         let tested = self.test(queue, attempt, started, false, interruptions).await?;
         if !tested.needs_fallback {
             return Ok(tested);
@@ -175,7 +184,7 @@ impl TestRun<'_> {
             "the triggers alone cannot be installed: the test is run once more with every package of the pocket"
         );
         let cleared = self.entry.clear(attempt);
-        cleared.map_err(|error| RunEnd::Host(format!("the work folder cannot be cleared: {error}")))?;
+        cleared.map_err(|error| RunOutcome::Host(format!("the work folder cannot be cleared: {error}")))?;
         self.test(queue, attempt, started, true, interruptions).await
     }
 
@@ -187,15 +196,15 @@ impl TestRun<'_> {
         started: Instant,
         is_fallback: bool,
         interruptions: &mut Interruptions<'_>,
-    ) -> Result<Tested, RunEnd> {
-        let Context { worker, board, settings, .. } = self.context;
+    ) -> Result<JudgedRun, RunOutcome> {
+        let Context { worker, reporter, settings, .. } = self.context;
         let package = self.request.package();
         if let Some(origin) = settings.never_run(package, &queue.architecture, &queue.release) {
             tracing::info!("{package} is not to be run: {origin}");
             let note = format!("apt-ci: {package} is not to be run: {origin}");
-            return Ok(Verdict::Result(autopkgtest::DENYLISTED, Some(note)).into());
+            return Ok(TestVerdict::Result(autopkgtest::DENYLISTED, Some(note)).into());
         }
-        let host = |what: &str, error: &dyn std::fmt::Display| RunEnd::Host(format!("{what}: {error}"));
+        let host = |what: &str, error: &dyn std::fmt::Display| RunOutcome::Host(format!("{what}: {error}"));
         let autopkgtest = match worker.autopkgtest(settings).await {
             Ok(autopkgtest) => autopkgtest,
             Err(error) => return Err(host("autopkgtest cannot be used", &error)),
@@ -221,7 +230,7 @@ impl TestRun<'_> {
         let prepared = tokio::select! {
             biased;
             end = interruptions.next() => return Err(end),
-            prepared = board.ticking_for(LONGEST_WORK, self.prepare(&plan, queue)) => prepared,
+            prepared = reporter.with_heartbeat_for(WORK_TIMEOUT, self.prepare(&plan, queue)) => prepared,
         };
         let prepared = match prepared? {
             Ok(prepared) => prepared,
@@ -236,10 +245,10 @@ impl TestRun<'_> {
             Err(error) if error.is_too_long() => return Ok(self.refused(&error).into()),
             Err(error) => return Err(host("autopkgtest cannot be started", &error)),
         };
-        self.context.phase(self.contact, Phase::Testing);
+        self.context.phase(self.contact, TestPhase::Testing);
         let mut log = LiveLog::new(output.join("log"));
         let watched = self.watch(&mut process, &plan.limits, queue, started, &mut log, interruptions).await;
-        if !matches!(watched, Watched::Ended(_)) {
+        if !matches!(watched, WatchOutcome::Ended(_)) {
             end(&mut process).await;
         }
         // The folder may stay for days while the store or the broker is unreachable. Secrets that are no longer needed
@@ -250,22 +259,22 @@ impl TestRun<'_> {
                 self.entry.folder().display()
             );
         }
-        if let Err(error) = self.look(&mut log) {
+        if let Err(error) = self.read_log(&mut log) {
             tracing::debug!("the log cannot be followed: {error}");
         }
-        self.tell(queue, started, &mut log, false).await;
+        self.announce(queue, started, &mut log, false).await;
         match watched {
-            Watched::Interrupted(end) => Err(*end),
-            Watched::Ended(Err(error)) => Err(host("autopkgtest's end cannot be learnt", &error)),
-            Watched::Ended(Ok(Exit::Code(code))) if NOT_STARTED.contains(&code) && !output.join("log").exists() => {
+            WatchOutcome::Interrupted(end) => Err(*end),
+            WatchOutcome::Ended(Err(error)) => Err(host("autopkgtest's end cannot be learnt", &error)),
+            WatchOutcome::Ended(Ok(Exit::Code(code))) if NOT_STARTED.contains(&code) && !output.join("log").exists() => {
                 Err(host("autopkgtest cannot be started", &self.without_secrets(&self.console())))
             }
-            Watched::Ended(Ok(exit)) => {
+            WatchOutcome::Ended(Ok(exit)) => {
                 let verdict = self.judge(exit, &mut log, &output);
                 let Self { request, redactor, .. } = self;
-                Ok(Tested::prove(verdict, request, redactor, &plan, &prepared, &output, is_fallback))
+                Ok(JudgedRun::prove(verdict, request, redactor, &plan, &prepared, &output, is_fallback))
             }
-            Watched::Hung(limit) => Ok(Verdict::Failed(self.without_secrets(&format!(
+            WatchOutcome::Hung(limit) => Ok(TestVerdict::Failed(self.without_secrets(&format!(
                 "autopkgtest of {package} did not end within {} s, which is more than all its time limits: it was ended",
                 limit.as_secs()
             )))
@@ -274,7 +283,11 @@ impl TestRun<'_> {
     }
 
     /// Fetches what the test needs before it starts. Returns a verdict when something can never be fetched.
-    async fn prepare(&self, plan: &testbed::Plan, queue: &QueueName) -> Result<Result<Prepared, Verdict>, RunEnd> {
+    async fn prepare(
+        &self,
+        plan: &testbed::Plan,
+        queue: &QueueName,
+    ) -> Result<Result<Preparation, TestVerdict>, RunOutcome> {
         let launchpad = self.context.worker.launchpad;
         let mut archives = Vec::new();
         for ppa in &self.request.parameters().ppas {
@@ -287,14 +300,14 @@ impl TestRun<'_> {
             };
             match asked.await {
                 Ok(()) => {}
-                Err(error) if error.is_temporary() => return Ok(Err(self.testbed_failed(&error.to_string()))),
+                Err(error) if error.is_transient() => return Ok(Err(self.testbed_failed(&error.to_string()))),
                 Err(error) => return Ok(Err(self.refused(&error))),
             }
         }
         if let Some(folder) = &plan.ppa_folder
             && let Err(error) = ppa::write(folder, &queue.release, &archives)
         {
-            return Err(RunEnd::Host(error.to_string()));
+            return Err(RunOutcome::Host(error.to_string()));
         }
         if let Some(checkout) = &plan.checkout
             && let Err(error) = checkout
@@ -302,20 +315,20 @@ impl TestRun<'_> {
                 .await
         {
             return match error {
-                TestbedError::Io { .. } => Err(RunEnd::Host(error.to_string())),
+                TestbedError::Io { .. } => Err(RunOutcome::Host(error.to_string())),
                 error if error.is_requests_fault() => Ok(Err(self.refused(&error))),
                 error => Ok(Err(self.testbed_failed(&error.to_string()))),
             };
         }
-        let nonce = plan.apt.write(&archives).map_err(|error| RunEnd::Host(error.to_string()))?;
-        Ok(Ok(Prepared { nonce, archives }))
+        let nonce = plan.apt.write(&archives).map_err(|error| RunOutcome::Host(error.to_string()))?;
+        Ok(Ok(Preparation { nonce, archives }))
     }
 
     /// Returns the result of a request that is not run, for this reason.
-    fn refused(&self, reason: &dyn std::fmt::Display) -> Verdict {
+    fn refused(&self, reason: &dyn std::fmt::Display) -> TestVerdict {
         let reason = self.without_secrets(&reason.to_string());
         tracing::warn!("{} is not run: {reason}", self.request.package());
-        Verdict::Result(autopkgtest::UNEXPECTED, Some(format!("apt-ci: the test was not run: {reason}")))
+        TestVerdict::Result(autopkgtest::UNEXPECTED, Some(format!("apt-ci: the test was not run: {reason}")))
     }
 
     /// Follows the test to its end, and announces its status.
@@ -327,38 +340,38 @@ impl TestRun<'_> {
         started: Instant,
         log: &mut LiveLog,
         interruptions: &mut Interruptions<'_>,
-    ) -> Watched {
+    ) -> WatchOutcome {
         let begin = Instant::now();
-        let mut look = interval(LOOK_EVERY);
+        let mut look = interval(LOG_POLL_INTERVAL);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // The first tick is due at once, so that a test that ends within moments is announced, too.
         look.tick().await;
         let mut told: Option<Instant> = None;
         loop {
             // The tail is a few kilobytes, and the status of the worker shows the latest line.
-            if let Err(error) = self.look(log) {
+            if let Err(error) = self.read_log(log) {
                 tracing::debug!("the log cannot be followed: {error}");
             }
-            self.context.board.log_line(&self.without_secrets(log.last_line()));
+            self.context.reporter.log_line(&self.without_secrets(log.last_line()));
             let limit = limits.hard(log.tests_begun());
             if begin.elapsed() >= limit {
-                return Watched::Hung(limit);
+                return WatchOutcome::Hung(limit);
             }
-            if told.is_none_or(|told| told.elapsed() >= STATUS_EVERY) {
+            if told.is_none_or(|told| told.elapsed() >= STATUS_INTERVAL) {
                 told = Some(Instant::now());
-                self.tell(queue, started, log, true).await;
+                self.announce(queue, started, log, true).await;
             }
             tokio::select! {
-                exit = process.wait() => return Watched::Ended(exit),
-                end = interruptions.next() => return Watched::Interrupted(Box::new(end)),
+                exit = process.wait() => return WatchOutcome::Ended(exit),
+                end = interruptions.next() => return WatchOutcome::Interrupted(Box::new(end)),
                 _ = look.tick() => {}
             }
         }
     }
 
     /// Reads what was added to the log, and keeps its latest lines for clients of the broker.
-    fn look(&self, log: &mut LiveLog) -> std::io::Result<()> {
-        log.look()?;
+    fn read_log(&self, log: &mut LiveLog) -> std::io::Result<()> {
+        log.read_new()?;
         let tail = log.tail()?;
         if !self.request.is_private() {
             self.contact.logtail(&self.without_secrets(&tail));
@@ -367,13 +380,13 @@ impl TestRun<'_> {
     }
 
     /// Announces the status of the test.
-    async fn tell(&self, queue: &QueueName, started: Instant, log: &mut LiveLog, running: bool) {
+    async fn announce(&self, queue: &QueueName, started: Instant, log: &mut LiveLog, running: bool) {
         let logtail = log.tail().unwrap_or_default();
         self.context.worker.announce_status(queue, self.request, started, &logtail, running).await;
     }
 
     /// Returns the meaning of autopkgtest's end.
-    fn judge(&self, exit: Exit, log: &mut LiveLog, output: &Path) -> Verdict {
+    fn judge(&self, exit: Exit, log: &mut LiveLog, output: &Path) -> TestVerdict {
         if exit == Exit::Code(autopkgtest::BAD_PACKAGE)
             && let Some(verdict) = self.not_fetched(log, output)
         {
@@ -384,7 +397,7 @@ impl TestRun<'_> {
         if !is_infrastructure(exit.exit_code()) && fault.is_none() {
             // If autopkgtest made no log, its console output becomes the log of the result.
             let note = if output.join("log").exists() { None } else { Some(self.console()) };
-            return Verdict::Result(exit.exit_code(), note.filter(|text| !text.trim().is_empty()));
+            return TestVerdict::Result(exit.exit_code(), note.filter(|text| !text.trim().is_empty()));
         }
         let reason = match exit {
             Exit::Code(code) => format!("autopkgtest ended with {code}"),
@@ -407,7 +420,7 @@ impl TestRun<'_> {
     }
 
     /// Returns the verdict when autopkgtest could not fetch the branch itself.
-    fn not_fetched(&self, log: &mut LiveLog, output: &Path) -> Option<Verdict> {
+    fn not_fetched(&self, log: &mut LiveLog, output: &Path) -> Option<TestVerdict> {
         self.request.parameters().source.as_ref()?;
         // The version is known after the branch was fetched; from then on the log is the package's own.
         if output.join("testpkg-version").exists() {
@@ -425,8 +438,8 @@ impl TestRun<'_> {
         })
     }
 
-    fn testbed_failed(&self, reason: &str) -> Verdict {
-        Verdict::Failed(self.without_secrets(reason))
+    fn testbed_failed(&self, reason: &str) -> TestVerdict {
+        TestVerdict::Failed(self.without_secrets(reason))
     }
 
     /// Returns the text without secrets: a test can print everything that is in its testbed.
@@ -436,21 +449,21 @@ impl TestRun<'_> {
 }
 
 /// Outcome of watching a test's process.
-enum Watched {
+enum WatchOutcome {
     Ended(Result<Exit, TestbedError>),
-    Interrupted(Box<RunEnd>),
+    Interrupted(Box<RunOutcome>),
     /// The process did not end within this time.
     Hung(Duration),
 }
 
 async fn end(process: &mut Process) {
-    if let Err(error) = process.terminate(CANCEL_GRACE).await {
+    if let Err(error) = process.terminate(CLEANUP_TIMEOUT).await {
         tracing::warn!("a test that was ended may still run: {error}");
     }
 }
 
 /// Input of a bundle in a form that can move to the thread that packs it.
-struct OwnedMaterial {
+struct OwnedBundleInput {
     output: std::path::PathBuf,
     exit_code: i32,
     duration: Duration,
@@ -462,11 +475,11 @@ struct OwnedMaterial {
     proof: Option<Proof>,
 }
 
-impl OwnedMaterial {
-    fn borrow(&self) -> Material<'_> {
+impl OwnedBundleInput {
+    fn borrow(&self) -> BundleInput<'_> {
         let Self { output, exit_code, duration, request, attempt, worker, failures, note, proof } = self;
         let (note, proof) = (note.as_deref(), proof.as_ref());
-        let material = Material::new(output, request, *exit_code, *duration);
-        Material { attempt: *attempt, worker: Some(worker), failures, note, proof, ..material }
+        let material = BundleInput::new(output, request, *exit_code, *duration);
+        BundleInput { attempt: *attempt, worker: Some(worker), failures, note, proof, ..material }
     }
 }

@@ -14,22 +14,22 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::WorkerError;
-use crate::beneath::Folder;
+use crate::confined_folder::ConfinedFolder;
 use crate::request::RequestId;
 use crate::result::{Bundle, BundleError};
 
 /// Time after which a bundle is removed whose request never came back, because it was removed from the queue or run by
 /// another host.
-const KEEP_BUNDLES: Duration = Duration::from_secs(14 * 24 * 3600);
+const BUNDLE_RETENTION: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// Minimum age of a folder that is swept: a younger one may belong to a worker that has not locked it yet.
-const SETTLING: Duration = Duration::from_secs(60);
+const MIN_SWEEP_AGE: Duration = Duration::from_secs(60);
 
 /// Suffix of a folder's name while it is being removed. No request's id has a dot.
-const GOING: &str = ".going";
+const REMOVAL_SUFFIX: &str = ".going";
 
 /// File whose lock shows that a worker uses the folder.
-const LOCK: &str = "lock";
+const LOCK_FILE: &str = "lock";
 
 /// Work folder.
 #[derive(Clone)]
@@ -78,8 +78,8 @@ impl Spool {
     }
 
     /// Starts removing folders that dead workers left, and bundles that are no longer needed, in the background.
-    /// [`Spool::swept`] waits for the end.
-    pub fn sweep_beside(&self) {
+    /// [`Spool::wait_for_sweep`] waits for the end.
+    pub fn start_sweep(&self) {
         let spool = self.clone();
         tokio::task::spawn_blocking(move || {
             let _done = spool.swept.clone().drop_guard();
@@ -88,19 +88,19 @@ impl Spool {
     }
 
     /// Returns when what dead workers left is removed, and the folders of settled requests are.
-    pub async fn swept(&self) {
+    pub async fn wait_for_sweep(&self) {
         self.swept.cancelled().await;
-        self.removed().await;
+        self.wait_for_removals().await;
     }
 
     /// Starts removing the folder of a settled request in the background. The next worker completes a removal that is
     /// interrupted.
-    pub fn remove_beside(&self, entry: SpoolEntry) {
+    pub fn start_removal(&self, entry: SpoolEntry) {
         self.removals.spawn_blocking(move || entry.remove_now());
     }
 
     /// Returns when no removal is under way.
-    pub async fn removed(&self) {
+    pub async fn wait_for_removals(&self) {
         self.removals.wait().await;
     }
 
@@ -109,16 +109,16 @@ impl Spool {
         // The type of the entry itself: a link is left in its place, and its target is not touched.
         let is_folder = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
         for folder in entries.filter_map(Result::ok).filter(is_folder).map(|entry| entry.path()) {
-            if age(&folder) < SETTLING {
+            if age(&folder) < MIN_SWEEP_AGE {
                 continue;
             }
             let Ok(Some(entry)) = SpoolEntry::lock(folder.clone()) else { continue };
-            if folder.extension().is_some_and(|extension| format!(".{}", extension.display()) == GOING) {
+            if folder.extension().is_some_and(|extension| format!(".{}", extension.display()) == REMOVAL_SUFFIX) {
                 entry.remove_now();
                 continue;
             }
             match entry.bundle() {
-                Ok(Some(_)) if age(&entry.bundle_folder()) < KEEP_BUNDLES => {
+                Ok(Some(_)) if age(&entry.bundle_folder()) < BUNDLE_RETENTION => {
                     tracing::info!("{} holds a result that waits for its request to come back", folder.display());
                 }
                 _ => entry.remove_now(),
@@ -129,12 +129,12 @@ impl Spool {
 
 impl SpoolEntry {
     fn lock(folder: PathBuf) -> io::Result<Option<Self>> {
-        let lock = Folder::open(&folder)?.make(Path::new(LOCK))?;
+        let lock = ConfinedFolder::open(&folder)?.make(Path::new(LOCK_FILE))?;
         match lock.try_lock() {
             Ok(()) => {
                 // Its former holder may have removed the folder between opening and locking: then this lock excludes no
                 // process.
-                let (mine, there) = (lock.metadata()?, fs::symlink_metadata(folder.join(LOCK)));
+                let (mine, there) = (lock.metadata()?, fs::symlink_metadata(folder.join(LOCK_FILE)));
                 let still_there = there.is_ok_and(|there| (there.dev(), there.ino()) == (mine.dev(), mine.ino()));
                 Ok(still_there.then_some(Self { folder, _lock: lock }))
             }
@@ -189,7 +189,7 @@ impl SpoolEntry {
         // The folder is renamed first, so that the next holder of the request gets a new folder, and not one that loses
         // its files.
         let mut going = self.folder.clone().into_os_string();
-        going.push(format!(".{}{GOING}", uuid::Uuid::new_v4().simple()));
+        going.push(format!(".{}{REMOVAL_SUFFIX}", uuid::Uuid::new_v4().simple()));
         let removed = fs::rename(&self.folder, &going).and_then(|()| remove_busy(Path::new(&going)));
         if let Err(error) = removed {
             tracing::warn!("cannot remove {}: {error}", self.folder.display());
@@ -266,8 +266,8 @@ mod tests {
         let entry = spool.entry(&"one".parse().unwrap()).unwrap().unwrap();
         assert!(!fs::symlink_metadata(entry.folder()).unwrap().is_symlink());
         // A link in place of the lock is not followed either.
-        fs::remove_file(entry.folder().join(LOCK)).unwrap();
-        std::os::unix::fs::symlink(elsewhere.path().join("lock"), entry.folder().join(LOCK)).unwrap();
+        fs::remove_file(entry.folder().join(LOCK_FILE)).unwrap();
+        std::os::unix::fs::symlink(elsewhere.path().join("lock"), entry.folder().join(LOCK_FILE)).unwrap();
         assert!(SpoolEntry::lock(entry.folder().to_owned()).is_err());
         entry.remove_now();
         assert_eq!(left(), ["file"], "after a request");

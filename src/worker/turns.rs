@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::result::{Place, RunId};
+use crate::result::{ResultLocation, RunId};
 
 /// Number of packages beyond which those that are not being published are forgotten.
-const MAX_REMEMBERED: usize = 4096;
+const MAX_PACKAGES: usize = 4096;
 
 /// Newest id that was committed, during a turn and between turns.
 type Newest = Arc<tokio::sync::Mutex<Option<RunId>>>;
@@ -20,10 +20,10 @@ pub(super) struct Turn(tokio::sync::OwnedMutexGuard<Option<RunId>>);
 
 impl Turns {
     /// Waits for the turn.
-    pub(super) async fn take(&self, place: &Place) -> Turn {
+    pub(super) async fn take(&self, place: &ResultLocation) -> Turn {
         let newest = {
             let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if all.len() >= MAX_REMEMBERED {
+            if all.len() >= MAX_PACKAGES {
                 all.retain(|_, newest| Arc::strong_count(newest) > 1);
             }
             Arc::clone(all.entry((place.container.clone(), place.path.prefix())).or_default())

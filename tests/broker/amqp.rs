@@ -1,6 +1,6 @@
 //! Stories about connections, and about what only RabbitMQ can do.
 
-use apt_ci::broker::{Cancel, Cancelled, Claim, Topic};
+use apt_ci::broker::{CancelOutcome, CancelRequest, Claim, Topic};
 use futures_util::StreamExt;
 use lapin::options::{
     BasicConsumeOptions, BasicPublishOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
@@ -111,7 +111,7 @@ async fn a_long_claim_outlives_the_brokers_patience(_: &Services, stage: &Broker
         (state.claimed == 1).then_some(())
     })
     .await;
-    claim.settle(Verdict::Done).await.unwrap();
+    claim.settle(Settlement::Done).await.unwrap();
     stage.is_empty(&broker, &queue).await;
 }
 
@@ -145,11 +145,11 @@ async fn delayed_requests_in_other_hands_are_not_taken_for_gone(_: &Services, st
         channel.basic_consume("apt-ci.delay.3600".into(), "".into(), options, FieldTable::default()).await.unwrap();
     hand.next().await.unwrap().unwrap();
     let error = broker.inspect(std::slice::from_ref(&queue)).await.unwrap_err();
-    assert!(matches!(error, BrokerError::InHand(_)), "{error}");
-    assert!(matches!(broker.contents(&queue, 1).await, Err(BrokerError::InHand(_))));
-    let everything: Choice = Box::new(|messages| Ok((0..messages.len()).collect()));
-    let taken = broker.take_out(&queue, Pile::Delayed, None, everything).await;
-    assert!(matches!(taken, Err(BrokerError::InHand(_))), "{taken:?}");
+    assert!(matches!(error, BrokerError::BeingBrowsed(_)), "{error}");
+    assert!(matches!(broker.contents(&queue, 1).await, Err(BrokerError::BeingBrowsed(_))));
+    let everything: Selector = Box::new(|messages| Ok((0..messages.len()).collect()));
+    let taken = broker.take_out(&queue, MessageState::Delayed, None, everything).await;
+    assert!(matches!(taken, Err(BrokerError::BeingBrowsed(_))), "{taken:?}");
     // A worker that ends when nothing is left does not end, but when it is told to.
     let stop = CancellationToken::new();
     let stopped = stop.clone();
@@ -178,7 +178,7 @@ async fn a_copy_of_a_running_request_is_never_run(_: &Services, stage: &BrokerFi
     submit(&broker, &queue, &requests("r", 1)).await;
     let mut far = stage.broker().await.slot(vec![queue.clone()]).await.unwrap();
     assert_eq!(take_package(&mut far).await, "r0");
-    running.settle(Verdict::Done).await.unwrap();
+    running.settle(Settlement::Done).await.unwrap();
     stage.is_empty(&broker, &queue).await;
     // When it has ended, the same request may be asked for again.
     submit(&broker, &queue, &twice).await;
@@ -202,7 +202,7 @@ async fn a_lock_that_nobody_answers_for_makes_nobody_drop_a_request(_: &Services
     let claim = claim.await;
     assert_eq!(claim.request.as_ref().unwrap(), &sent[0]);
     assert!(claim.redelivered, "somebody else had it");
-    claim.settle(Verdict::Done).await.unwrap();
+    claim.settle(Settlement::Done).await.unwrap();
     stage.is_empty(&broker, &queue).await;
 }
 
@@ -257,8 +257,8 @@ async fn who_answers_for_others_hides_no_request_and_fills_no_memory(_: &Service
     let claim = claim.await;
     assert_eq!(claim.request.as_ref().unwrap(), &sent[0], "it was not dropped");
     // Nor is a wish to cancel answered by what is said about another test.
-    let wish = Cancel { uuid: "absent".to_owned(), by: "me".to_owned(), requeue: false };
-    assert_eq!(broker.cancel(&wish).await.unwrap(), Cancelled::NotFound);
+    let wish = CancelRequest { uuid: "absent".to_owned(), by: "me".to_owned(), requeue: false };
+    assert_eq!(broker.cancel(&wish).await.unwrap(), CancelOutcome::NotFound);
     lies.abort();
 
     // Too large by itself, and too much in all.
@@ -285,7 +285,7 @@ async fn who_answers_for_others_hides_no_request_and_fills_no_memory(_: &Service
     let exchange = "apt-ci.roll-call".into();
     channel.basic_publish(exchange, "".into(), BasicPublishOptions::default(), &[], properties).await.unwrap();
     assert_eq!(broker.running().await.unwrap().len(), 1, "it was heard before this was answered");
-    claim.settle(Verdict::Done).await.unwrap();
+    claim.settle(Settlement::Done).await.unwrap();
     stage.is_empty(&broker, &queue).await;
 }
 
@@ -297,7 +297,7 @@ async fn a_message_that_is_no_request_is_handed_out_with_the_reason(_: &Services
         let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
         let claim = take(&mut slot).await;
         let reason = claim.request.as_ref().unwrap_err().to_string();
-        claim.settle(Verdict::Dead(reason.clone())).await.unwrap();
+        claim.settle(Settlement::Dead(reason.clone())).await.unwrap();
         let letter = eventually("it is there", async || broker.contents(&queue, 10).await.unwrap().dead.pop()).await;
         assert_eq!((letter.body.as_slice(), letter.reason), (body, reason));
     }
@@ -317,7 +317,7 @@ async fn a_request_of_another_client_gets_an_id_and_keeps_its_headers(_: &Servic
     let request = claim.request.as_ref().unwrap().clone();
     assert!(request.uuid().is_some());
     assert_eq!(request.parameters().other["unknown"], serde_json::json!([1]));
-    claim.settle(Verdict::Requeue).await.unwrap();
+    claim.settle(Settlement::Requeue).await.unwrap();
     let back = channel.basic_get(queue.to_string().as_str().into(), Default::default()).await.unwrap().unwrap();
     assert_eq!(Request::parse(&back.data).unwrap(), request);
     assert!(back.properties.headers().as_ref().unwrap().contains_key("x-theirs"));
@@ -353,7 +353,7 @@ async fn a_claim_survives_a_short_outage(services: &Services, stage: &BrokerFixt
     // What the broker took back is a second copy now, and is not run.
     let mut other = outside.slot(vec![queue.clone()]).await.unwrap();
     assert!(other.claim(Wait::UntilEmpty, &CancellationToken::new()).await.unwrap().is_none());
-    claim.settle(Verdict::Done).await.unwrap();
+    claim.settle(Settlement::Done).await.unwrap();
     stage.is_empty(&outside, &queue).await;
 }
 
@@ -372,8 +372,8 @@ async fn a_claim_that_another_worker_has_taken_is_lost(services: &Services, stag
     let reason = claim.lost().await;
     assert!(reason.contains("another worker"), "{reason}");
     assert!(matches!(claim.held().await, Err(BrokerError::ClaimLost(_))));
-    assert!(matches!(claim.settle(Verdict::Done).await, Err(BrokerError::ClaimLost(_))));
-    taken.settle(Verdict::Done).await.unwrap();
+    assert!(matches!(claim.settle(Settlement::Done).await, Err(BrokerError::ClaimLost(_))));
+    taken.settle(Settlement::Done).await.unwrap();
     stage.is_empty(&outside, &queue).await;
 }
 
@@ -416,7 +416,7 @@ async fn a_worker_may_serve_longer_than_its_connection_has_channel_numbers(_: &S
     let mut slot = broker.slot(queues.clone()).await.unwrap();
     for _ in 0..50 {
         submit(&broker, &queues[0], &requests("p", 1)).await;
-        take(&mut slot).await.settle(Verdict::Done).await.unwrap();
+        take(&mut slot).await.settle(Settlement::Done).await.unwrap();
     }
     stage.is_empty(&broker, &queues[0]).await;
 }
@@ -433,9 +433,9 @@ async fn a_worker_goes_on_when_all_channel_numbers_are_used_up(_: &Services, sta
     }
     submit(&outside, &queue, &requests("next", 1)).await;
     let mut other = broker.slot(vec![queue.clone()]).await.unwrap();
-    take(&mut other).await.settle(Verdict::Done).await.unwrap();
+    take(&mut other).await.settle(Settlement::Done).await.unwrap();
     held.held().await.unwrap();
-    held.settle(Verdict::Done).await.unwrap();
+    held.settle(Settlement::Done).await.unwrap();
     stage.is_empty(&outside, &queue).await;
 }
 
@@ -592,7 +592,7 @@ fn restart_during_delay(service: PrivateRabbitMq, end: fn(&RabbitMq), crash: boo
             // A broker that crashes may have forgotten that a request has left its queue: that copy is one too many.
             let delayed = (claim.attempt, claim.failures.len()) == (2, 1);
             assert!(delayed || crash, "attempt {} of {uuid} came back", claim.attempt);
-            claim.settle(Verdict::Done).await.unwrap();
+            claim.settle(Settlement::Done).await.unwrap();
             assert!(!delayed || back.insert(uuid.clone()), "{uuid} was delayed once, and came back twice");
         }
         stage.is_empty(&broker, &queue).await;
@@ -627,7 +627,7 @@ fn restart_after_death(service: PrivateRabbitMq) {
             let claim = take(&mut slot).await;
             assert_eq!(claim.attempt, 2);
             assert!(back.insert(claim.request.as_ref().unwrap().uuid().unwrap().clone()), "it came back twice");
-            claim.settle(Verdict::Done).await.unwrap();
+            claim.settle(Settlement::Done).await.unwrap();
         }
         stage.is_empty(&broker, &queue).await;
     });
@@ -653,7 +653,7 @@ fn restart_during_claim(service: PrivateRabbitMq, end: fn(&RabbitMq)) {
 
         let stopping = Arc::clone(&service);
         tokio::task::spawn_blocking(move || end(&stopping)).await.unwrap();
-        let settlement = tokio::spawn(settled_meanwhile.settle(Verdict::Done));
+        let settlement = tokio::spawn(settled_meanwhile.settle(Settlement::Done));
         let starting = Arc::clone(&service);
         tokio::task::spawn_blocking(move || starting.start_again()).await.unwrap();
         settlement.await.unwrap().unwrap();
@@ -663,17 +663,17 @@ fn restart_during_claim(service: PrivateRabbitMq, end: fn(&RabbitMq)) {
         })
         .await;
         held.held().await.unwrap();
-        held.settle(Verdict::Done).await.unwrap();
+        held.settle(Settlement::Done).await.unwrap();
         // A copy that the broker took back says that it has been held before: the worker looks for its result.
         stop.cancel();
         if let Some(copy) = rival.await.unwrap() {
             assert!(copy.redelivered);
-            copy.settle(Verdict::Done).await.unwrap();
+            copy.settle(Settlement::Done).await.unwrap();
         }
         let mut last = broker.slot(vec![queue.clone()]).await.unwrap();
         while let Some(copy) = last.claim(Wait::UntilEmpty, &CancellationToken::new()).await.unwrap() {
             assert!(copy.redelivered);
-            copy.settle(Verdict::Done).await.unwrap();
+            copy.settle(Settlement::Done).await.unwrap();
         }
         stage.is_empty(&broker, &queue).await;
     });

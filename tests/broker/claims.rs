@@ -31,7 +31,7 @@ async fn a_request_comes_back_when_its_worker_is_killed(stage: &BrokerFixture) {
     assert_eq!(claim.attempt, 2);
     assert!(claim.redelivered);
     assert_eq!(claim.request.as_ref().unwrap(), &sent[0]);
-    claim.settle(Verdict::Done).await.unwrap();
+    claim.settle(Settlement::Done).await.unwrap();
     stage.is_empty(&broker, &queue).await;
 }
 
@@ -42,24 +42,24 @@ async fn a_request_is_passed_on_when_another_worker_waits(stage: &BrokerFixture)
     let mut slot = broker.slot(rotation.clone()).await.unwrap();
     let claim = take(&mut slot).await;
     // A quorum queue counts whoever has just taken a request for a moment.
-    eventually("nobody waits", async || (!claim.others_wait().await.unwrap()).then_some(())).await;
+    eventually("nobody waits", async || (!claim.has_other_consumers().await.unwrap()).then_some(())).await;
     // Another slot of the same worker is no other worker.
     let mut own = broker.slot(rotation).await.unwrap();
     let stop = CancellationToken::new();
     let stopped = stop.clone();
     let own = tokio::spawn(async move { own.claim(Wait::ForOne, &stopped).await.unwrap().is_none() });
     stage.waits(&broker, std::slice::from_ref(&queue)).await;
-    assert!(!claim.others_wait().await.unwrap());
+    assert!(!claim.has_other_consumers().await.unwrap());
     let elsewhere = stage.broker().await;
     let mut others = elsewhere.slot(vec![queue.clone()]).await.unwrap();
     let other = tokio::spawn(async move { take(&mut others).await });
-    eventually("the other worker waits", async || claim.others_wait().await.unwrap().then_some(())).await;
+    eventually("the other worker waits", async || claim.has_other_consumers().await.unwrap().then_some(())).await;
     stop.cancel();
     assert!(own.await.unwrap());
     claim.settle(later(1, None, false)).await.unwrap();
     let taken = other.await.unwrap();
-    assert_eq!((taken.attempt, taken.passes, taken.redelivered), (1, 1, true));
-    taken.settle(Verdict::Done).await.unwrap();
+    assert_eq!((taken.attempt, taken.handovers, taken.redelivered), (1, 1, true));
+    taken.settle(Settlement::Done).await.unwrap();
     stage.is_empty(&broker, &queue).await;
 }
 
@@ -69,28 +69,28 @@ async fn attempts_count_up_and_a_requeued_request_waits_behind_the_others(stage:
     let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
     let first = take(&mut slot).await;
     assert_eq!((first.attempt, first.redelivered), (1, false));
-    first.settle(Verdict::Requeue).await.unwrap();
+    first.settle(Settlement::Requeue).await.unwrap();
     assert_eq!(take_package(&mut slot).await, "p1");
     for attempt in 2..5 {
         let again = take(&mut slot).await;
         assert_eq!(again.request.as_ref().unwrap().package().as_str(), "p0");
         assert_eq!((again.attempt, again.redelivered), (attempt, true));
-        again.settle(Verdict::Requeue).await.unwrap();
+        again.settle(Settlement::Requeue).await.unwrap();
     }
     // An attempt that was not the request's own does not count, but the next holder knows that there was one.
     for _ in 0..2 {
         let again = take(&mut slot).await;
         assert_eq!((again.attempt, again.redelivered), (5, true));
-        again.settle(Verdict::Return).await.unwrap();
+        again.settle(Settlement::Return).await.unwrap();
     }
-    take(&mut slot).await.settle(Verdict::Done).await.unwrap();
+    take(&mut slot).await.settle(Settlement::Done).await.unwrap();
     submit(&broker, &queue, &requests("q", 1)).await;
     for (attempt, redelivered) in [(1, false), (2, true), (2, true)] {
         let again = take(&mut slot).await;
         assert_eq!((again.attempt, again.redelivered), (attempt, redelivered));
-        again.settle(Verdict::Return).await.unwrap();
+        again.settle(Settlement::Return).await.unwrap();
     }
-    take(&mut slot).await.settle(Verdict::Done).await.unwrap();
+    take(&mut slot).await.settle(Settlement::Done).await.unwrap();
     stage.is_empty(&broker, &queue).await;
 }
 
@@ -101,7 +101,7 @@ async fn a_dropped_claim_gives_the_request_back(stage: &BrokerFixture) {
     drop(take(&mut slot).await);
     let again = take(&mut slot).await;
     assert_eq!(again.attempt, 2);
-    again.settle(Verdict::Done).await.unwrap();
+    again.settle(Settlement::Done).await.unwrap();
     stage.is_empty(&broker, &queue).await;
 }
 
@@ -111,8 +111,8 @@ async fn a_dead_letter_keeps_its_reason(stage: &BrokerFixture) {
     submit(&broker, &queue, &sent).await;
     let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
     let first = take(&mut slot).await;
-    first.settle(Verdict::Dead("it killed its worker three times: été".to_owned())).await.unwrap();
-    take(&mut slot).await.settle(Verdict::Dead("no such test".to_owned())).await.unwrap();
+    first.settle(Settlement::Dead("it killed its worker three times: été".to_owned())).await.unwrap();
+    take(&mut slot).await.settle(Settlement::Dead("no such test".to_owned())).await.unwrap();
 
     let contents = broker.contents(&queue, 10).await.unwrap();
     assert!(contents.ready.is_empty());
@@ -144,7 +144,7 @@ async fn workers_never_share_a_request(stage: &BrokerFixture) {
                 assert!(running.lock().unwrap().insert(uuid.clone()), "{uuid} runs already");
                 // Others get their turn while this one is held.
                 tokio::task::yield_now().await;
-                claim.settle(Verdict::Done).await.unwrap();
+                claim.settle(Settlement::Done).await.unwrap();
                 done.push(uuid);
             }
             done

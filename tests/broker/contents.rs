@@ -92,7 +92,7 @@ async fn looking_into_a_queue_changes_nothing(stage: &BrokerFixture) {
         })
         .await;
     }
-    held.settle(Verdict::Done).await.unwrap();
+    held.settle(Settlement::Done).await.unwrap();
     for request in &sent[1..] {
         assert_eq!(take_package(&mut slot).await, request.package().as_str());
     }
@@ -102,8 +102,8 @@ async fn what_is_taken_out_is_gone_and_the_rest_keeps_its_order(stage: &BrokerFi
     let (broker, queue) = stage.broker_with_queue().await;
     submit(&broker, &queue, &requests("p", 2000)).await;
     // Who cannot write down what it takes, takes nothing.
-    let unable: Choice = Box::new(|_| Err(std::io::Error::other("no room")));
-    let error = broker.take_out(&queue, Pile::Ready, None, unable).await.unwrap_err();
+    let unable: Selector = Box::new(|_| Err(std::io::Error::other("no room")));
+    let error = broker.take_out(&queue, MessageState::Ready, None, unable).await.unwrap_err();
     assert!(matches!(&error, BrokerError::NotTaken(reason) if reason == "no room"), "{error}");
     let all: Vec<String> = (0..2000).map(|number| format!("p{number}")).collect();
     eventually("all are back", async || {
@@ -115,13 +115,13 @@ async fn what_is_taken_out_is_gone_and_the_rest_keeps_its_order(stage: &BrokerFi
     let (mut slot, late) = (other.slot(vec![queue.clone()]).await.unwrap(), requests("late", 1));
     let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
     let seen_by_choice = Arc::clone(&seen);
-    let choice: Choice = Box::new(move |messages| {
+    let choice: Selector = Box::new(move |messages| {
         let bodies: Vec<_> = messages.iter().map(|message| message.body.clone()).collect();
         let chosen = (0..bodies.len()).filter(|index| index % 3 == 0).collect();
         *seen_by_choice.lock().unwrap() = packages(&bodies);
         Ok(chosen)
     });
-    let taking = broker.take_out(&queue, Pile::Ready, None, choice);
+    let taking = broker.take_out(&queue, MessageState::Ready, None, choice);
     let working = async {
         let mut done = Vec::new();
         for _ in 0..20 {
@@ -155,15 +155,15 @@ async fn what_is_taken_out_is_gone_and_the_rest_keeps_its_order(stage: &BrokerFi
 async fn what_is_moved_waits_in_the_other_queue_with_its_history(stage: &BrokerFixture) {
     let (broker, queue) = stage.broker_with_queue().await;
     let other = stage.queues(1).remove(0);
-    let everything = || -> Choice { Box::new(|messages| Ok((0..messages.len()).collect())) };
-    let missing = broker.take_out(&queue, Pile::Ready, Some(&other), everything()).await.unwrap_err();
+    let everything = || -> Selector { Box::new(|messages| Ok((0..messages.len()).collect())) };
+    let missing = broker.take_out(&queue, MessageState::Ready, Some(&other), everything()).await.unwrap_err();
     assert!(matches!(&missing, BrokerError::NoSuchQueue { queue, .. } if *queue == other), "{missing}");
     broker.declare(std::slice::from_ref(&other)).await.unwrap();
     let sent = requests("p", 700);
     submit(&broker, &queue, &sent).await;
     let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
-    take(&mut slot).await.settle(Verdict::Requeue).await.unwrap();
-    assert_eq!(broker.take_out(&queue, Pile::Ready, Some(&other), everything()).await.unwrap(), 700);
+    take(&mut slot).await.settle(Settlement::Requeue).await.unwrap();
+    assert_eq!(broker.take_out(&queue, MessageState::Ready, Some(&other), everything()).await.unwrap(), 700);
     stage.is_empty(&broker, &queue).await;
     let mut slot = broker.slot(vec![other.clone()]).await.unwrap();
     for request in sent.iter().skip(1).chain(&sent[..1]) {
@@ -171,7 +171,7 @@ async fn what_is_moved_waits_in_the_other_queue_with_its_history(stage: &BrokerF
         assert_eq!(claim.request.as_ref().unwrap(), request);
         // The last one was tried before.
         assert_eq!(claim.attempt, if *request == sent[0] { 2 } else { 1 });
-        claim.settle(Verdict::Done).await.unwrap();
+        claim.settle(Settlement::Done).await.unwrap();
     }
 }
 
@@ -181,15 +181,15 @@ async fn a_dead_letter_that_is_put_back_begins_anew(stage: &BrokerFixture) {
     submit(&broker, &queue, &sent).await;
     let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
     for reason in ["one", "two"] {
-        take(&mut slot).await.settle(Verdict::Dead(reason.to_owned())).await.unwrap();
+        take(&mut slot).await.settle(Settlement::Dead(reason.to_owned())).await.unwrap();
     }
-    let second: Choice = Box::new(|messages| {
+    let second: Selector = Box::new(|messages| {
         Ok((0..messages.len()).filter(|index| messages[*index].reason.as_deref() == Some("two")).collect())
     });
-    assert_eq!(broker.take_out(&queue, Pile::Dead, Some(&queue), second).await.unwrap(), 1);
+    assert_eq!(broker.take_out(&queue, MessageState::Dead, Some(&queue), second).await.unwrap(), 1);
     let claim = take(&mut slot).await;
     assert_eq!((claim.request.as_ref().unwrap(), claim.attempt), (&sent[1], 1));
-    claim.settle(Verdict::Done).await.unwrap();
+    claim.settle(Settlement::Done).await.unwrap();
     let dead = broker.contents(&queue, 10).await.unwrap().dead;
     assert_eq!(dead.iter().map(|letter| letter.reason.as_str()).collect::<Vec<_>>(), ["one"]);
 }
@@ -204,7 +204,7 @@ async fn the_state_of_a_queue_counts_what_waits_runs_and_is_dead(stage: &BrokerF
         claims.push(take(&mut slot).await);
         slots.push(slot);
     }
-    claims.remove(0).settle(Verdict::Dead("broken".to_owned())).await.unwrap();
+    claims.remove(0).settle(Settlement::Dead("broken".to_owned())).await.unwrap();
     let missing = stage.queues(1);
     let states = eventually("two are held, one waits and one is dead", async || {
         let states = stage.broker().await.inspect(&[queue.clone(), missing[0].clone()]).await.unwrap();

@@ -27,7 +27,7 @@ async fn a_failed_request_comes_back_after_its_delay_and_tells_why(stage: &Broke
     for (attempt, reason) in [(1, "no testbed"), (2, "the testbed \"gone\": été")] {
         let claim = take(&mut slot).await;
         let passes = if attempt == 1 { 0 } else { 2 };
-        assert_eq!((claim.attempt, claim.redelivered, claim.passes), (attempt, attempt > 1, passes));
+        assert_eq!((claim.attempt, claim.redelivered, claim.handovers), (attempt, attempt > 1, passes));
         assert_eq!(claim.failures, known);
         known.push(failed(reason, attempt));
         let settled = Instant::now();
@@ -38,14 +38,14 @@ async fn a_failed_request_comes_back_after_its_delay_and_tells_why(stage: &Broke
         // Passed on, it comes back with the same attempt.
         again.settle(later(1, None, false)).await.unwrap();
         let again = take(&mut slot).await;
-        assert_eq!((again.attempt, again.redelivered, again.passes), (attempt + 1, true, 1));
+        assert_eq!((again.attempt, again.redelivered, again.handovers), (attempt + 1, true, 1));
         again.settle(later(1, None, false)).await.unwrap();
     }
     let last = take(&mut slot).await;
-    assert_eq!((last.attempt, last.passes), (3, 2));
+    assert_eq!((last.attempt, last.handovers), (3, 2));
     assert_eq!(last.failures, known);
     assert_eq!(last.request.as_ref().unwrap(), &sent[0]);
-    last.settle(Verdict::Done).await.unwrap();
+    last.settle(Settlement::Done).await.unwrap();
     stage.is_empty(&broker, &queue).await;
     // The next longer delay is five seconds; on a busy machine one of them may be late.
     assert!(waited.iter().all(|waited| waited.as_millis() >= 950), "it came back after {waited:?}");
@@ -102,7 +102,7 @@ async fn a_delayed_request_outlives_who_delayed_it(stage: &BrokerFixture) {
     assert_eq!((claim.attempt, claim.redelivered), (2, true));
     assert_eq!(claim.request.as_ref().unwrap(), &sent[0]);
     assert_eq!(claim.failures, [failed("no testbed", 1)]);
-    claim.settle(Verdict::Done).await.unwrap();
+    claim.settle(Settlement::Done).await.unwrap();
     stage.is_empty(&broker, &queue).await;
 }
 
@@ -121,7 +121,7 @@ async fn a_worker_that_empties_its_queues_waits_for_delayed_requests(stage: &Bro
     let mut runs = 0;
     while let Some(claim) = slot.claim(Wait::UntilEmpty, &stop).await.unwrap() {
         runs += 1;
-        claim.settle(if runs < 3 { later(1, None, true) } else { Verdict::Done }).await.unwrap();
+        claim.settle(if runs < 3 { later(1, None, true) } else { Settlement::Done }).await.unwrap();
     }
     assert_eq!(runs, 3, "it waited until nothing was delayed any more");
     stage.has_one_delayed(&broker, &elsewhere).await;

@@ -119,7 +119,7 @@ pub async fn connect(address: &str) -> Broker {
 /// Requests for the packages NAME0, NAME1, … with ids.
 pub fn requests(name: &str, count: usize) -> Vec<Request> {
     let request = |number| Request::parse(format!("{name}{number} {{\"triggers\": [\"gzip/1.12-1\"]}}").as_bytes());
-    (0..count).map(|number| request(number).expect("a request").identified()).collect()
+    (0..count).map(|number| request(number).expect("a request").with_id()).collect()
 }
 
 pub fn to(queue: &QueueName, request: Request) -> Submission {
@@ -145,7 +145,7 @@ pub async fn take(slot: &mut Slot) -> Claim {
 pub async fn take_package(slot: &mut Slot) -> String {
     let claim = take(slot).await;
     let package = claim.request.as_ref().expect("a request").package().to_string();
-    claim.settle(Verdict::Done).await.expect("a settlement");
+    claim.settle(Settlement::Done).await.expect("a settlement");
     package
 }
 

@@ -161,7 +161,7 @@ async fn work(address: &str, queue: &str, folder: &Path) {
         tokio::time::sleep(Duration::from_millis(30)).await;
         // Complete, as a result in a store is before the claim is settled.
         File::create(folder.join(format!("{uuid}.done"))).expect("a file");
-        claim.settle(Verdict::Done).await.expect("a settlement");
+        claim.settle(Settlement::Done).await.expect("a settlement");
         say("done");
     }
 }

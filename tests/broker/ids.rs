@@ -32,7 +32,7 @@ async fn requests_that_share_an_id_hold_up_no_slot(services: &Services) {
     assert_eq!(take_package(&mut far).await, "r0");
     let state = broker.inspect(std::slice::from_ref(&queue)).await.unwrap().remove(0);
     assert_eq!((state.claimed, state.ready + state.delayed), (1, 3), "they are in sight");
-    running.settle(Verdict::Done).await.unwrap();
+    running.settle(Settlement::Done).await.unwrap();
     let mut run = Vec::new();
     for _ in 0..3 {
         let claim = take(&mut far).await;
@@ -40,7 +40,7 @@ async fn requests_that_share_an_id_hold_up_no_slot(services: &Services) {
         assert_eq!((request.uuid(), claim.attempt), (Some(&id), 1), "it keeps its id, and waiting was no attempt");
         assert!(claim.redelivered);
         run.push(request.package().to_string());
-        claim.settle(Verdict::Done).await.unwrap();
+        claim.settle(Settlement::Done).await.unwrap();
     }
     run.sort();
     assert_eq!(run, ["one", "three", "two"]);

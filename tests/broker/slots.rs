@@ -77,7 +77,7 @@ async fn a_slot_holds_one_request_and_leaves_the_others(stage: &BrokerFixture) {
     let mut slot = broker.slot(queues.clone()).await.unwrap();
     let claim = take(&mut slot).await;
     one_runs_and_99_wait(stage, &queues).await;
-    claim.settle(Verdict::Done).await.unwrap();
+    claim.settle(Settlement::Done).await.unwrap();
 }
 
 async fn a_waiting_slot_leaves_a_sudden_flood_to_the_others(stage: &BrokerFixture) {
@@ -97,7 +97,7 @@ async fn a_waiting_slot_leaves_a_sudden_flood_to_the_others(stage: &BrokerFixtur
     broker.submit(&flood, &[], &mut |_| {}).await.unwrap();
     let (_slot, claim) = waiting.await.unwrap();
     one_runs_and_99_wait(stage, &queues).await;
-    claim.settle(Verdict::Done).await.unwrap();
+    claim.settle(Settlement::Done).await.unwrap();
 }
 
 async fn an_idle_slot_takes_a_request_at_once(stage: &BrokerFixture) {
@@ -120,7 +120,7 @@ async fn an_idle_slot_takes_a_request_at_once(stage: &BrokerFixture) {
         let (same_slot, claim, claimed) = waiting.await.unwrap();
         slot = same_slot;
         times.push(claimed - published);
-        claim.settle(Verdict::Done).await.unwrap();
+        claim.settle(Settlement::Done).await.unwrap();
     }
     times.sort();
     confirmations.sort();

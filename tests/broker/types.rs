@@ -73,8 +73,8 @@ async fn looks_notice_that_a_queue_was_made_again_with_another_type(services: &S
             let contents = broker.visible_contents(&queue, 10).await.unwrap();
             assert!(contents.hidden.is_some() || contents.ready.len() == 3);
         }
-        let everything: Choice = Box::new(|messages| Ok((0..messages.len()).collect()));
-        assert_eq!(broker.take_everything(&queue, Pile::Ready, None, everything).await.unwrap(), 3);
+        let everything: Selector = Box::new(|messages| Ok((0..messages.len()).collect()));
+        assert_eq!(broker.take_everything(&queue, MessageState::Ready, None, everything).await.unwrap(), 3);
         eventually("nothing is left", async || {
             (broker.inspect(std::slice::from_ref(&queue)).await.unwrap()[0].ready == 0).then_some(())
         })
@@ -114,8 +114,8 @@ async fn looks_stop_before_a_high_limit_is_near(services: &Services) {
             looker.close().await;
             connection.close(200, "done".into()).await.unwrap();
         }
-        let everything: Choice = Box::new(|messages| Ok((0..messages.len()).collect()));
-        assert_eq!(broker.take_everything(&queue, Pile::Ready, None, everything).await.unwrap(), 3);
+        let everything: Selector = Box::new(|messages| Ok((0..messages.len()).collect()));
+        assert_eq!(broker.take_everything(&queue, MessageState::Ready, None, everything).await.unwrap(), 3);
     }
 }
 
@@ -146,7 +146,7 @@ async fn workers_notice_that_a_queue_was_made_again_with_another_type(services: 
     })
     .await;
     assert!(!held.was_interrupted());
-    held.settle(Verdict::Done).await.unwrap();
+    held.settle(Settlement::Done).await.unwrap();
     taken.settle(later(3600, None, true)).await.unwrap();
     stage.has_one_delayed(&broker, &queue).await;
     // The broker counts what is in quorum queues now and then.
@@ -155,8 +155,8 @@ async fn workers_notice_that_a_queue_was_made_again_with_another_type(services: 
             .then_some(())
     })
     .await;
-    let everything: Choice = Box::new(|messages| Ok((0..messages.len()).collect()));
-    assert_eq!(broker.take_everything(&queue, Pile::Delayed, None, everything).await.unwrap(), 1);
+    let everything: Selector = Box::new(|messages| Ok((0..messages.len()).collect()));
+    assert_eq!(broker.take_everything(&queue, MessageState::Delayed, None, everything).await.unwrap(), 1);
 }
 
 async fn a_look_makes_the_queue_of_dead_letters_as_a_worker_does(services: &Services) {
@@ -171,7 +171,7 @@ async fn a_look_makes_the_queue_of_dead_letters_as_a_worker_does(services: &Serv
     channel.queue_delete(dead.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
     submit(&broker, &queue, &requests("p", 1)).await;
     let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
-    take(&mut slot).await.settle(Verdict::Dead("no".to_owned())).await.unwrap();
+    take(&mut slot).await.settle(Settlement::Dead("no".to_owned())).await.unwrap();
     make(&stage, &dead, false, quorum(Some(1_000_000))).await.expect("it has the high limit again");
     for _ in 0..LOOKS {
         broker.contents(&queue, 10).await.unwrap();
@@ -193,7 +193,7 @@ async fn delayed_requests_of_a_quorum_queue_among_classic_ones_are_seen(services
     assert_eq!(delayed, [0, 1]);
     // A worker that ends when nothing is left waits for it.
     let claim = slot.claim(Wait::UntilEmpty, &CancellationToken::new()).await.unwrap().expect("the delayed request");
-    claim.settle(Verdict::Done).await.unwrap();
+    claim.settle(Settlement::Done).await.unwrap();
 }
 
 /// At a restart of the broker, classic queues hand over what has expired only once, and a quorum queue may not be ready for it.
@@ -229,7 +229,7 @@ async fn what_a_worker_holds_of_queues_of_unknown_type_is_in_quorum_queues(servi
             (state.ready == 1 && state.claimed == 0).then_some(())
         })
         .await;
-        let everything: Choice = Box::new(|messages| Ok((0..messages.len()).collect()));
-        assert_eq!(operator.take_everything(queue, Pile::Delayed, None, everything).await.unwrap(), 1);
+        let everything: Selector = Box::new(|messages| Ok((0..messages.len()).collect()));
+        assert_eq!(operator.take_everything(queue, MessageState::Delayed, None, everything).await.unwrap(), 1);
     }
 }

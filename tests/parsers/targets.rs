@@ -2,7 +2,7 @@
 //! must be true of what was read. Both the property tests and `fuzz/` call these functions.
 
 use apt_ci::broker::{QueueUrl, headers_of_copy};
-use apt_ci::excuses::{Excuses, State, text};
+use apt_ci::excuses::{Excuses, TestState, text};
 use apt_ci::forge::delivery::Delivery;
 use apt_ci::forge::{Forge, event};
 use apt_ci::request::Request;
@@ -153,7 +153,7 @@ fn summary(bytes: &[u8]) {
 }
 
 fn excuses(bytes: &[u8]) {
-    let wanted = [State::Regression, State::Fail];
+    let wanted = [TestState::Regression, TestState::Fail];
     if let Ok(input) = text(bytes) {
         // A file ends, and behind a fault nothing is read.
         let found = Excuses::new(input, &wanted).take(bytes.len() + 2).count();

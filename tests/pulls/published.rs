@@ -36,7 +36,7 @@ fn calls(_: &Services) -> Result<(), Failed> {
         let hooks = github.hooks(&project).await.expect("hooks");
         assert!(!hooks.is_empty());
         let made = github.create_hook(&project, url, &secret).await.expect("a hook");
-        assert!(made.active && made.tells_of_pulls && made.checks_certificate, "{made:?}");
+        assert!(made.is_active && made.sends_pulls && made.verifies_certificate, "{made:?}");
         github.change_hook(&project, 1, url, &secret).await.expect("a change");
         github.ping(&project, 1).await.expect("a ping");
         let last = github.last_delivery(&project, 1).await.expect("deliveries").expect("one");

@@ -84,7 +84,8 @@ fn alike(_: &Services) -> Result<(), Failed> {
     // Nobody reads a body that is too large.
     let mut large = String::from("Content-Type: application/json\r\nX-GitHub-Event: ping\r\nX-GitHub-Delivery: l\r\n");
     large.push_str("Expect: 100-continue\r\n");
-    let (status, _) = post(&address, &large, &" ".repeat(apt_ci::web::BODY_LIMIT + 1)).unwrap_or((413, String::new()));
+    let (status, _) =
+        post(&address, &large, &" ".repeat(apt_ci::web::MAX_BODY_SIZE + 1)).unwrap_or((413, String::new()));
     assert_eq!(status, 413);
     assert_eq!(scene.waiting(), 0);
     // The log names reason and delivery, and no secret.

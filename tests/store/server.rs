@@ -48,7 +48,7 @@ fn nobody_listens(_: &Services) {
         let store = Store::open(&url, &SwiftSettings::default(), &environment).expect("complete settings");
         let begin = Instant::now();
         let error = block_on(store.list("c", &Query::default())).expect_err("nobody listens");
-        assert!(matches!(error, StoreError::Unreachable { .. }) && error.is_temporary(), "{error}");
+        assert!(matches!(error, StoreError::Unreachable { .. }) && error.is_transient(), "{error}");
         let shown = error.to_string();
         assert!(shown.contains(&address) && shown.contains("refused"), "{shown}");
         assert!(!shown.contains("secret-key"), "{shown}");

@@ -15,18 +15,18 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::connection::Live;
-use super::copy::{Copy, RENEW_EVERY};
-use super::fault::Fault;
+use super::claimed_message::{ClaimedMessage, RENEW_INTERVAL};
+use super::connection::Connection;
+use super::error::AmqpError;
 use super::holder_query::{self, Holder};
-use super::message::Subject;
+use super::message::ClaimedRequest;
 use crate::broker::ClaimStep;
 
 /// Pause between attempts to get a lock whose holder does not answer: it has just died, or is about to answer.
-const PAUSE: Duration = Duration::from_millis(100);
+const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// Outcome of an attempt to get a lock.
-pub(super) enum Locking {
+pub(super) enum LockOutcome {
     /// The lock is ours. `contended` if another connection had it when we first asked.
     Ours { contended: bool },
     /// A living connection holds the request: our copy may be dropped.
@@ -40,25 +40,25 @@ pub(super) enum Locking {
 /// `free_here` returns whether no other slot of this process holds the request. `contended` means that another holder
 /// is already known to have had it.
 pub(super) async fn lock(
-    live: &Live,
-    subject: &Subject,
-    copy: &mut Copy,
+    connection: &Connection,
+    claimed: &ClaimedRequest,
+    copy: &mut ClaimedMessage,
     mut contended: bool,
     mut free_here: impl FnMut() -> bool,
-) -> Result<Locking, Fault> {
+) -> Result<LockOutcome, AmqpError> {
     // A message that is not a request has no id. No copy of it is ever dropped.
-    let Some(uuid) = &subject.uuid else {
+    let Some(uuid) = &claimed.uuid else {
         free_here();
-        return Ok(Locking::Ours { contended: false });
+        return Ok(LockOutcome::Ours { contended: false });
     };
-    let log = copy.queue.log(subject);
+    let log = copy.queue.log(claimed);
     let mut refused = false;
-    let mut renew_at = Instant::now() + RENEW_EVERY;
+    let mut renew_at = Instant::now() + RENEW_INTERVAL;
     loop {
         if free_here() {
             if copy.queue.locks.lock(uuid).await? {
                 log.step(ClaimStep::Locked);
-                return Ok(Locking::Ours { contended });
+                return Ok(LockOutcome::Ours { contended });
             }
             if !refused {
                 refused = true;
@@ -66,18 +66,18 @@ pub(super) async fn lock(
             }
         }
         contended = true;
-        match live.in_time(holder_query::holder(live, uuid, &subject.body)).await? {
-            Holder::OfIt => {
+        match connection.with_timeout(holder_query::holder(connection, uuid, &claimed.body)).await? {
+            Holder::Request => {
                 log.step(ClaimStep::HeldElsewhere);
-                return Ok(Locking::Taken);
+                return Ok(LockOutcome::Taken);
             }
-            Holder::OfNamesake => return Ok(Locking::Namesake),
-            Holder::Silent => {}
+            Holder::Namesake => return Ok(LockOutcome::Namesake),
+            Holder::Unknown => {}
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(RETRY_DELAY).await;
         if Instant::now() >= renew_at {
-            copy.renew(subject).await?;
-            renew_at = Instant::now() + RENEW_EVERY;
+            copy.renew(claimed).await?;
+            renew_at = Instant::now() + RENEW_INTERVAL;
         }
     }
 }

@@ -12,8 +12,8 @@ use lapin::{Channel, Consumer, ExchangeKind};
 use tokio::time::Instant;
 
 use super::channel::close;
-use super::connection::{Link, Live};
-use super::fault::Fault;
+use super::connection::{Connection, Connector};
+use super::error::AmqpError;
 use super::message::persistent;
 use crate::broker::{BrokerError, Topic};
 
@@ -27,30 +27,36 @@ pub(super) struct Announcer {
 
 impl Announcer {
     /// Publishes an announcement. That a test has ended is confirmed by the broker before this returns.
-    pub(super) async fn announce(&mut self, live: &Live, topic: Topic, message: &[u8]) -> Result<(), Fault> {
+    pub(super) async fn announce(
+        &mut self,
+        connection: &Connection,
+        topic: Topic,
+        message: &[u8],
+    ) -> Result<(), AmqpError> {
         let own = match topic {
             Topic::TestStatus => &mut self.status,
             Topic::TestComplete => &mut self.complete,
         };
-        live.in_time(async {
-            let channel = match own.take() {
-                Some(channel) if channel.status().connected() => channel,
-                _ => open(live, topic).await?,
-            };
-            let options = BasicPublishOptions::default();
-            let properties = persistent().with_content_type("application/json".into());
-            let (exchange, properties) = match topic {
-                // News about running tests need not survive a restart of the broker.
-                Topic::TestStatus => (STATUS, properties.with_delivery_mode(TRANSIENT)),
-                Topic::TestComplete => (COMPLETE, properties),
-            };
-            let key = ShortString::default();
-            // On the channel without confirmations, this returns at once.
-            channel.basic_publish(exchange.into(), key, options, message, properties).await?.await?;
-            *own = Some(channel);
-            Ok(())
-        })
-        .await
+        connection
+            .with_timeout(async {
+                let channel = match own.take() {
+                    Some(channel) if channel.status().connected() => channel,
+                    _ => open(connection, topic).await?,
+                };
+                let options = BasicPublishOptions::default();
+                let properties = persistent().with_content_type("application/json".into());
+                let (exchange, properties) = match topic {
+                    // News about running tests need not survive a restart of the broker.
+                    Topic::TestStatus => (STATUS, properties.with_delivery_mode(TRANSIENT)),
+                    Topic::TestComplete => (COMPLETE, properties),
+                };
+                let key = ShortString::default();
+                // On the channel without confirmations, this returns at once.
+                channel.basic_publish(exchange.into(), key, options, message, properties).await?.await?;
+                *own = Some(channel);
+                Ok(())
+            })
+            .await
     }
 }
 
@@ -60,10 +66,10 @@ const ACTION: &str = "receive announcements";
 const STATUS: &str = "teststatus.fanout";
 const COMPLETE: &str = "testcomplete.fanout";
 
-async fn open(live: &Live, topic: Topic) -> Result<Channel, Fault> {
+async fn open(connection: &Connection, topic: Topic) -> Result<Channel, AmqpError> {
     let (channel, exchange, durable) = match topic {
-        Topic::TestStatus => (live.channel().await?, STATUS, false),
-        Topic::TestComplete => (live.confirming_channel().await?, COMPLETE, true),
+        Topic::TestStatus => (connection.channel().await?, STATUS, false),
+        Topic::TestComplete => (connection.confirming_channel().await?, COMPLETE, true),
     };
     let options = ExchangeDeclareOptions { durable, ..Default::default() };
     channel.exchange_declare(exchange.into(), ExchangeKind::Fanout, options, FieldTable::default()).await?;
@@ -72,10 +78,10 @@ async fn open(live: &Live, topic: Topic) -> Result<Channel, Fault> {
 
 /// A receiver of the announcements of a topic, without a gap from its creation on.
 pub struct AmqpListener {
-    link: Arc<Link>,
-    live: Live,
+    connector: Arc<Connector>,
+    connection: Connection,
     channel: Channel,
-    news: Consumer,
+    announcements: Consumer,
 }
 
 /// Maximum size of an announcement, in bytes. Larger ones do not come from workers, and are skipped.
@@ -88,10 +94,10 @@ const MAX_WAITING: i32 = 8 * 1024 * 1024;
 const PREFETCH: u16 = 16;
 
 impl AmqpListener {
-    pub(super) async fn new(link: Arc<Link>, topic: Topic) -> Result<Self, BrokerError> {
-        let live = link.live().await?;
+    pub(super) async fn new(connector: Arc<Connector>, topic: Topic) -> Result<Self, BrokerError> {
+        let connection = connector.connection().await?;
         let listening = async {
-            let channel = open(&live, topic).await?;
+            let channel = open(&connection, topic).await?;
             let options = QueueDeclareOptions { exclusive: true, ..Default::default() };
             let mut arguments = FieldTable::default();
             arguments.insert("x-max-length-bytes".into(), AMQPValue::LongInt(MAX_WAITING));
@@ -106,11 +112,13 @@ impl AmqpListener {
             // Each is acknowledged by itself, so that a surplus stays at the broker, where the queue's limit applies.
             channel.basic_qos(PREFETCH, BasicQosOptions { global: false }).await?;
             let options = BasicConsumeOptions::default();
-            let news = channel.basic_consume(queue, ShortString::default(), options, FieldTable::default()).await?;
-            Ok((channel, news))
+            let announcements =
+                channel.basic_consume(queue, ShortString::default(), options, FieldTable::default()).await?;
+            Ok((channel, announcements))
         };
-        let (channel, news) = live.in_time(listening).await.map_err(|fault: Fault| link.error(ACTION, fault))?;
-        Ok(Self { link, live, channel, news })
+        let (channel, announcements) =
+            connection.with_timeout(listening).await.map_err(|fault: AmqpError| connector.error(ACTION, fault))?;
+        Ok(Self { connector, connection, channel, announcements })
     }
 
     /// See [`crate::broker::Listener::next`].
@@ -118,17 +126,21 @@ impl AmqpListener {
         loop {
             let message = tokio::select! {
                 biased;
-                message = self.news.next() => message,
-                fault = self.live.ended() => return Err(self.link.error(ACTION, fault)),
+                message = self.announcements.next() => message,
+                fault = self.connection.ended() => return Err(self.connector.error(ACTION, fault)),
                 () = tokio::time::sleep_until(until) => return Ok(None),
             };
             let message = match message {
                 Some(Ok(message)) => message,
-                Some(Err(error)) => return Err(self.link.error(ACTION, error.into())),
-                None => return Err(self.link.error(ACTION, Fault::Away("the connection was closed".to_owned()))),
+                Some(Err(error)) => return Err(self.connector.error(ACTION, error.into())),
+                None => {
+                    return Err(self
+                        .connector
+                        .error(ACTION, AmqpError::Unreachable("the connection was closed".to_owned())));
+                }
             };
             let acknowledged = message.acker.ack(BasicAckOptions::default()).await;
-            acknowledged.map_err(|error| self.link.error(ACTION, error.into()))?;
+            acknowledged.map_err(|error| self.connector.error(ACTION, error.into()))?;
             if message.data.len() <= MAX_ANNOUNCEMENT {
                 return Ok(Some(message.data));
             }

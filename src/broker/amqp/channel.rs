@@ -6,23 +6,23 @@ use lapin::Channel;
 use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicQosOptions};
 
-use super::fault::Fault;
+use super::error::AmqpError;
 
 /// Timeout for an answer of the broker, which usually takes milliseconds.
 ///
 /// Without an answer, the connection counts as lost.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Timeout for other clients that hold messages or a queue. They need moments, unless they are frozen or cut off.
-pub(super) const OTHERS_HOLD: Duration = Duration::from_secs(5);
+pub(super) const OTHER_HOLDER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum number of unacknowledged deliveries of a claim queue's consumer.
 ///
 /// These are the held copy, the one that replaces it, and one more, so that neither ever waits for the other.
 pub(super) const PREFETCH: u16 = 3;
 
 /// Acknowledges a delivery, and waits until the broker has processed that.
-pub(super) async fn acknowledge(channel: &Channel, delivery: &Delivery) -> Result<(), Fault> {
+pub(super) async fn acknowledge(channel: &Channel, delivery: &Delivery) -> Result<(), AmqpError> {
     if !delivery.acker.ack(BasicAckOptions::default()).await? {
-        return Err(Fault::Away("the delivery's channel was closed".to_owned()));
+        return Err(AmqpError::Unreachable("the delivery's channel was closed".to_owned()));
     }
     flush(channel).await
 }
@@ -31,7 +31,7 @@ pub(super) async fn acknowledge(channel: &Channel, delivery: &Delivery) -> Resul
 ///
 /// An acknowledgement has no answer of its own. But the broker processes the commands of a channel in order, and
 /// `basic.qos` has an answer.
-pub(super) async fn flush(channel: &Channel) -> Result<(), Fault> {
+pub(super) async fn flush(channel: &Channel) -> Result<(), AmqpError> {
     let prefetch = channel.status().qos().prefetch_count.unwrap_or(PREFETCH);
     channel.basic_qos(prefetch, BasicQosOptions { global: false }).await?;
     Ok(())
@@ -40,14 +40,14 @@ pub(super) async fn flush(channel: &Channel) -> Result<(), Fault> {
 /// Closes a channel that may be closed already.
 pub(super) async fn close(channel: &Channel) {
     if channel.status().connected() {
-        let _ = in_time(async { Ok(channel.close(200, "done".into()).await?) }).await;
+        let _ = with_timeout(async { Ok(channel.close(200, "done".into()).await?) }).await;
     }
 }
 
 /// Runs a conversation with the broker, with a timeout.
-pub(super) async fn in_time<T>(conversation: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+pub(super) async fn with_timeout<T>(conversation: impl Future<Output = Result<T, AmqpError>>) -> Result<T, AmqpError> {
     match tokio::time::timeout(ANSWER_TIMEOUT, conversation).await {
         Ok(outcome) => outcome,
-        Err(_) => Err(Fault::Away(format!("no answer within {} seconds", ANSWER_TIMEOUT.as_secs()))),
+        Err(_) => Err(AmqpError::Unreachable(format!("no answer within {} seconds", ANSWER_TIMEOUT.as_secs()))),
     }
 }

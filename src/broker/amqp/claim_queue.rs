@@ -18,23 +18,23 @@ use lapin::options::{
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Consumer, ExchangeKind};
 
-use super::channel::{PREFETCH, close, in_time};
-use super::connection::Live;
-use super::fault::Fault;
-use super::kinds::DELIVERY_LIMIT;
+use super::channel::{PREFETCH, close, with_timeout};
+use super::connection::Connection;
+use super::error::AmqpError;
+use super::kind_cache::DELIVERY_LIMIT;
 use super::lock::Locks;
-use super::message::Subject;
-use super::{looks, names};
+use super::message::ClaimedRequest;
+use super::{browsable, names};
 use crate::broker::claim_step::ClaimLog;
 use crate::release::QueueName;
 
 /// Time after which the broker deletes a claim queue without a consumer, and its exchange with it, in milliseconds.
-const UNUSED_CLAIM_QUEUE_EXPIRES: i32 = 600_000;
+const UNUSED_QUEUE_TTL: i32 = 600_000;
 
 /// A claim queue and its exchange, which have the same name.
 pub(super) struct ClaimQueue {
     /// Number of the connection that it uses.
-    connection: u64,
+    connection_number: u64,
     /// Name of the slot that it belongs to.
     slot: Arc<str>,
     is_quorum: bool,
@@ -45,12 +45,17 @@ pub(super) struct ClaimQueue {
 }
 
 impl ClaimQueue {
-    async fn make(live: &Live, name: ShortString, slot: Arc<str>, is_quorum: bool) -> Result<Self, Fault> {
-        let channel = live.confirming_channel().await?;
-        match in_time(Self::consume(&channel, &name, is_quorum)).await {
+    async fn make(
+        connection: &Connection,
+        name: ShortString,
+        slot: Arc<str>,
+        is_quorum: bool,
+    ) -> Result<Self, AmqpError> {
+        let channel = connection.confirming_channel().await?;
+        match with_timeout(Self::consume(&channel, &name, is_quorum)).await {
             Ok(consumer) => {
-                let (connection, locks) = (live.number, Locks::on(live).await?);
-                Ok(Self { connection, slot, is_quorum, name, channel, consumer, locks })
+                let (connection_number, locks) = (connection.number, Locks::on(connection).await?);
+                Ok(Self { connection_number, slot, is_quorum, name, channel, consumer, locks })
             }
             Err(fault) => {
                 close(&channel).await;
@@ -60,9 +65,9 @@ impl ClaimQueue {
     }
 
     /// Creates the queue and consumes from it. A message that arrives before the consumer would expire at once.
-    async fn consume(channel: &Channel, name: &ShortString, is_quorum: bool) -> Result<Consumer, Fault> {
+    async fn consume(channel: &Channel, name: &ShortString, is_quorum: bool) -> Result<Consumer, AmqpError> {
         let mut arguments = expiring(0, is_quorum);
-        arguments.insert("x-expires".into(), AMQPValue::LongInt(UNUSED_CLAIM_QUEUE_EXPIRES));
+        arguments.insert("x-expires".into(), AMQPValue::LongInt(UNUSED_QUEUE_TTL));
         let options = QueueDeclareOptions { durable: true, ..Default::default() };
         channel.queue_declare(name.clone(), options, arguments).await?;
         // The exchange is deleted with the queue. After a restart of the broker, only the messages of the queue matter.
@@ -77,12 +82,12 @@ impl ClaimQueue {
     }
 
     /// Returns the log of the slot's steps with this request.
-    pub(super) fn log(&self, subject: &Subject) -> ClaimLog {
-        ClaimLog::new(&self.slot, subject.uuid.as_ref())
+    pub(super) fn log(&self, claimed: &ClaimedRequest) -> ClaimLog {
+        ClaimLog::new(&self.slot, claimed.uuid.as_ref())
     }
 
-    fn is_usable_on(&self, live: &Live) -> bool {
-        self.connection == live.number && self.channel.status().connected()
+    fn is_usable_on(&self, connection: &Connection) -> bool {
+        self.connection_number == connection.number && self.channel.status().connected()
     }
 
     /// Closes the channel. Unacknowledged messages go to their origin.
@@ -117,7 +122,7 @@ pub(super) fn expiring(time: i32, is_quorum: bool) -> FieldTable {
 ///
 /// Two are in use when a slot claims a request while it still holds another one. After an outage a new one is needed,
 /// because the broker may not have noticed yet that the former connection's consumer is gone.
-pub(super) struct Shelf {
+pub(super) struct ClaimQueuePool {
     slot: Arc<str>,
     /// Queues that the slot serves.
     origins: Vec<QueueName>,
@@ -125,38 +130,42 @@ pub(super) struct Shelf {
     ready: Mutex<Option<ClaimQueue>>,
 }
 
-impl Shelf {
+impl ClaimQueuePool {
     pub(super) fn of_a_new_slot(origins: Vec<QueueName>) -> Self {
         Self { slot: names::slot_id().into(), origins, made: AtomicU64::new(0), ready: Mutex::default() }
     }
 
     /// Returns the queue that is ready, or a new one.
-    pub(super) async fn take(&self, live: &Live) -> Result<ClaimQueue, Fault> {
-        let is_quorum = self.needs_quorum(live).await?;
+    pub(super) async fn take(&self, connection: &Connection) -> Result<ClaimQueue, AmqpError> {
+        let is_quorum = self.needs_quorum(connection).await?;
         let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match ready.filter(|ready| ready.is_usable_on(live)) {
+        match ready.filter(|ready| ready.is_usable_on(connection)) {
             Some(ready) if ready.is_quorum || !is_quorum => return Ok(ready),
             Some(ready) => ready.close().await,
             None => {}
         }
-        self.make(live, is_quorum).await
+        self.make(connection, is_quorum).await
     }
 
     /// Returns a replacement for a classic claim queue in use, if an origin has become a quorum queue.
-    pub(super) async fn replacement(&self, live: &Live, used: &ClaimQueue) -> Result<Option<ClaimQueue>, Fault> {
-        if used.is_quorum || !self.needs_quorum(live).await? {
+    pub(super) async fn replacement(
+        &self,
+        connection: &Connection,
+        used: &ClaimQueue,
+    ) -> Result<Option<ClaimQueue>, AmqpError> {
+        if used.is_quorum || !self.needs_quorum(connection).await? {
             return Ok(None);
         }
-        self.make(live, true).await.map(Some)
+        self.make(connection, true).await.map(Some)
     }
 
-    async fn needs_quorum(&self, live: &Live) -> Result<bool, Fault> {
-        looks::any_quorum(live, self.origins.iter().map(names::short)).await
+    async fn needs_quorum(&self, connection: &Connection) -> Result<bool, AmqpError> {
+        browsable::any_quorum(connection, self.origins.iter().map(names::short)).await
     }
 
-    async fn make(&self, live: &Live, is_quorum: bool) -> Result<ClaimQueue, Fault> {
+    async fn make(&self, connection: &Connection, is_quorum: bool) -> Result<ClaimQueue, AmqpError> {
         let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
-        ClaimQueue::make(live, names::claim_queue(&self.slot, number), Arc::clone(&self.slot), is_quorum).await
+        ClaimQueue::make(connection, names::claim_queue(&self.slot, number), Arc::clone(&self.slot), is_quorum).await
     }
 
     /// Returns the name of the slot, which is unique among all processes.

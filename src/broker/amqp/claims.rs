@@ -1,19 +1,19 @@
 //! The registry of claims that the slots of one client hold, and of the queues that they serve.
 //!
-//! Questions of other clients are answered from it: see [`super::roll_call`].
+//! Questions of other clients are answered from it: see [`super::query_responder`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lapin::Channel;
 
-use crate::broker::contact::{Cancel, Cancelled, Contact, News};
+use crate::broker::test_handle::{CancelOutcome, CancelRequest, TestHandle, TestProgress};
 use crate::release::QueueName;
 use crate::request::RequestId;
 
 /// Claims that are held, or are being acquired, by the slots of one client.
 #[derive(Default)]
-pub(super) struct Roll(Mutex<Entries>);
+pub(super) struct ClaimRegistry(Mutex<Entries>);
 
 #[derive(Default)]
 struct Entries {
@@ -24,25 +24,25 @@ struct Entries {
 }
 
 /// Registers the queues that a slot serves, as long as this value lives.
-pub(super) struct Serving {
-    roll: Arc<Roll>,
+pub(super) struct SlotRegistration {
+    registry: Arc<ClaimRegistry>,
     key: u64,
 }
 
-impl Serving {
-    pub(super) fn start(roll: &Arc<Roll>, queues: &[QueueName]) -> Self {
-        let mut entries = roll.entries();
+impl SlotRegistration {
+    pub(super) fn start(registry: &Arc<ClaimRegistry>, queues: &[QueueName]) -> Self {
+        let mut entries = registry.entries();
         let key = entries.next;
         entries.next += 1;
         entries.slots.insert(key, queues.to_vec());
         drop(entries);
-        Self { roll: Arc::clone(roll), key }
+        Self { registry: Arc::clone(registry), key }
     }
 }
 
-impl Drop for Serving {
+impl Drop for SlotRegistration {
     fn drop(&mut self) {
-        self.roll.entries().slots.remove(&self.key);
+        self.registry.entries().slots.remove(&self.key);
     }
 }
 
@@ -53,12 +53,12 @@ struct Entry {
     /// Channel on which the broker has delivered our own, confirmed copy.
     copy: Option<Channel>,
     /// Handle to the running test.
-    contact: Option<Contact>,
+    test: Option<TestHandle>,
 }
 
 /// Registration of a claim, as long as this value lives.
-pub(super) struct Place {
-    roll: Arc<Roll>,
+pub(super) struct ClaimRegistration {
+    registry: Arc<ClaimRegistry>,
     key: u64,
 }
 
@@ -69,10 +69,10 @@ pub(super) struct HeldClaim {
     /// Message of the request.
     pub(super) body: Vec<u8>,
     /// Progress of the test, if its worker reports it.
-    pub(super) news: Option<News>,
+    pub(super) progress: Option<TestProgress>,
 }
 
-impl Roll {
+impl ClaimRegistry {
     fn entries(&self) -> MutexGuard<'_, Entries> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -96,7 +96,7 @@ impl Roll {
         let tell = |entry: &Entry| HeldClaim {
             origin: entry.origin.to_string(),
             body: entry.body.clone(),
-            news: entry.contact.as_ref().map(Contact::news),
+            progress: entry.test.as_ref().map(TestHandle::progress),
         };
         held.map(tell).collect()
     }
@@ -108,62 +108,66 @@ impl Roll {
     }
 
     /// Passes a request to cancel a test to its worker. `None` when the test is not here.
-    pub(super) fn cancel(&self, wish: &Cancel) -> Option<Cancelled> {
-        let contact = {
+    pub(super) fn cancel(&self, request: &CancelRequest) -> Option<CancelOutcome> {
+        let test = {
             let entries = self.entries();
-            let mine = |entry: &&Entry| entry.uuid.as_ref().is_some_and(|uuid| uuid.as_str() == wish.uuid);
-            entries.claims.values().find(mine)?.contact.clone()
+            let mine = |entry: &&Entry| entry.uuid.as_ref().is_some_and(|uuid| uuid.as_str() == request.uuid);
+            entries.claims.values().find(mine)?.test.clone()
         };
         // A worker that has just claimed the request has not begun yet: the next question finds it ready.
-        contact.map(|contact| contact.cancel(wish))
+        test.map(|test| test.cancel(request))
     }
 }
 
-impl Place {
+impl ClaimRegistration {
     /// Registers a claim. `None` when this process has registered the request already.
-    pub(super) fn take(roll: &Arc<Roll>, uuid: Option<&RequestId>, origin: &QueueName, body: &[u8]) -> Option<Self> {
-        let mut entries = roll.entries();
+    pub(super) fn take(
+        registry: &Arc<ClaimRegistry>,
+        uuid: Option<&RequestId>,
+        origin: &QueueName,
+        body: &[u8],
+    ) -> Option<Self> {
+        let mut entries = registry.entries();
         if uuid.is_some() && entries.claims.values().any(|entry| entry.uuid.as_ref() == uuid) {
             return None;
         }
         let key = entries.next;
         entries.next += 1;
-        let entry =
-            Entry { uuid: uuid.cloned(), origin: origin.clone(), body: body.to_vec(), copy: None, contact: None };
+        let entry = Entry { uuid: uuid.cloned(), origin: origin.clone(), body: body.to_vec(), copy: None, test: None };
         entries.claims.insert(key, entry);
-        Some(Self { roll: Arc::clone(roll), key })
+        Some(Self { registry: Arc::clone(registry), key })
     }
 
     /// Reports the claim as held from now on, with a copy on this channel; or, with `None`, no longer.
     pub(super) fn set_copy(&self, copy: Option<&Channel>) {
-        if let Some(entry) = self.roll.entries().claims.get_mut(&self.key) {
+        if let Some(entry) = self.registry.entries().claims.get_mut(&self.key) {
             entry.copy = copy.cloned();
         }
     }
 }
 
 /// Handle to the registration of a claim, for its worker. It has no effect after the registration has ended.
-pub(super) struct Teller {
-    roll: Arc<Roll>,
+pub(super) struct RegistrationHandle {
+    registry: Arc<ClaimRegistry>,
     key: u64,
 }
 
-impl Place {
-    pub(super) fn teller(&self) -> Teller {
-        Teller { roll: Arc::clone(&self.roll), key: self.key }
+impl ClaimRegistration {
+    pub(super) fn handle(&self) -> RegistrationHandle {
+        RegistrationHandle { registry: Arc::clone(&self.registry), key: self.key }
     }
 }
 
-impl Teller {
-    pub(super) fn introduce(&self, contact: Contact) {
-        if let Some(entry) = self.roll.entries().claims.get_mut(&self.key) {
-            entry.contact = Some(contact);
+impl RegistrationHandle {
+    pub(super) fn attach(&self, test: TestHandle) {
+        if let Some(entry) = self.registry.entries().claims.get_mut(&self.key) {
+            entry.test = Some(test);
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for ClaimRegistration {
     fn drop(&mut self) {
-        self.roll.entries().claims.remove(&self.key);
+        self.registry.entries().claims.remove(&self.key);
     }
 }

@@ -8,15 +8,15 @@ use std::time::Duration;
 use futures_util::future::{Either, join_all, select};
 use lapin::options::ConfirmSelectOptions;
 use lapin::uri::AMQPUri;
-use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
+use lapin::{Channel, ConnectionProperties, ErrorKind};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::channel::{self, ANSWER_TIMEOUT};
-use super::claims::Roll;
-use super::fault::{self, Fault};
+use super::claims::ClaimRegistry;
+use super::error::{self, AmqpError};
 use super::health::Health;
-use super::kinds::Kinds;
+use super::kind_cache::KindCache;
 use super::names;
 use crate::broker::queue_type::QueueType;
 use crate::broker::url::AmqpUrl;
@@ -24,7 +24,7 @@ use crate::broker::{BrokerError, CONNECT_TIMEOUT, Exclusion};
 use crate::retry::{self, Delays};
 
 /// Interval between heartbeats, in seconds, unless the URL sets it.
-const HEARTBEAT: u16 = 30;
+const HEARTBEAT_INTERVAL: u16 = 30;
 /// Maximum size of a frame, in bytes, unless the URL sets it: RabbitMQ's default.
 ///
 /// The headers of a message come in one frame. With a smaller limit than the broker's, one message of another program
@@ -35,16 +35,16 @@ const HEARTBEAT: u16 = 30;
 /// broker has no limit.
 const FRAME_MAX: u32 = 128 * 1024;
 /// Maximum size of a frame from a broker whose own limit turns out to be larger, in bytes.
-const LARGEST_FRAME_MAX: u32 = 1024 * 1024;
+const FRAME_MAX_LIMIT: u32 = 1024 * 1024;
 /// Timeout for closing a connection or a channel.
-const GOODBYE: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Maximum pause between attempts to connect while claims are held.
 ///
 /// Until they are acquired again, other workers may take the requests.
-const LONGEST_PAUSE_WITH_CLAIMS: Duration = Duration::from_secs(1);
+const MAX_RETRY_DELAY_WITH_CLAIMS: Duration = Duration::from_secs(1);
 
 /// A way to one server: a live connection, or the means to make one.
-pub(super) struct Link {
+pub(super) struct Connector {
     /// For the connections that it returns.
     me: Weak<Self>,
     uri: AMQPUri,
@@ -52,22 +52,22 @@ pub(super) struct Link {
     /// Type of the queues, if the site's configuration says so.
     queue_type: Option<QueueType>,
     name: String,
-    live: Mutex<Option<Live>>,
-    dialling: tokio::sync::Mutex<Dialling>,
+    connection: Mutex<Option<Connection>>,
+    dialling: tokio::sync::Mutex<DialState>,
     /// A second connection, for what commands publish.
-    publishing: tokio::sync::Mutex<Option<Live>>,
+    publishing: tokio::sync::Mutex<Option<Connection>>,
     /// Maximum size of a frame on the next connection. `None` when the URL decides.
     frame_max: Option<AtomicU32>,
     closed: CancellationToken,
     /// Claims that are held through this connection and its successors.
-    pub(super) roll: Arc<Roll>,
+    pub(super) registry: Arc<ClaimRegistry>,
 }
 
 /// A connection that was alive when it was returned.
 #[derive(Clone)]
-pub(super) struct Live {
-    connection: Arc<Connection>,
-    link: Weak<Link>,
+pub(super) struct Connection {
+    inner: Arc<lapin::Connection>,
+    connector: Weak<Connector>,
     /// Number of the connection; the first is 1.
     pub(super) number: u64,
     /// Time at which it was made.
@@ -76,16 +76,16 @@ pub(super) struct Live {
     /// Whether it is no longer used, because it does not answer.
     given_up: Arc<AtomicBool>,
     /// Whether the broker has refused to let this user create queues of our own.
-    makes_none: Arc<AtomicBool>,
+    is_own_denied: Arc<AtomicBool>,
     /// Whether the delay queues exist.
     pub(super) has_delays: Arc<AtomicBool>,
     /// Its users list delayed requests one after the other, because the broker would refuse the second one.
-    pub(super) looks: Arc<tokio::sync::Mutex<()>>,
+    pub(super) browse_lock: Arc<tokio::sync::Mutex<()>>,
     /// Observed types and limits of queues.
-    pub(super) kinds: Arc<Kinds>,
+    pub(super) kinds: Arc<KindCache>,
 }
 
-struct Dialling {
+struct DialState {
     dialled: u64,
     pauses: Delays,
     not_before: Instant,
@@ -102,12 +102,12 @@ fn destination(url: &str) -> Result<AMQPUri, String> {
     if uri.vhost.is_empty() {
         uri.vhost = "/".to_owned();
     }
-    uri.query.heartbeat.get_or_insert(HEARTBEAT);
+    uri.query.heartbeat.get_or_insert(HEARTBEAT_INTERVAL);
     uri.query.connection_timeout.get_or_insert(CONNECT_TIMEOUT.as_millis() as u64);
     Ok(uri)
 }
 
-impl Link {
+impl Connector {
     /// Returns a way to the broker at this URL. No connection is made yet.
     pub(super) fn new(url: &AmqpUrl) -> Result<Arc<Self>, BrokerError> {
         let unusable = |reason: String| BrokerError::Unreachable { address: url.shown().to_owned(), reason };
@@ -119,28 +119,28 @@ impl Link {
             address: url.shown().to_owned(),
             queue_type: url.queue_type(),
             name: format!("apt-ci {}", names::slot_id()),
-            live: Mutex::new(None),
-            dialling: tokio::sync::Mutex::new(Dialling {
+            connection: Mutex::new(None),
+            dialling: tokio::sync::Mutex::new(DialState {
                 dialled: 0,
                 pauses: retry::ENDLESS.delays(),
                 not_before: Instant::now(),
             }),
             publishing: tokio::sync::Mutex::new(None),
             closed: CancellationToken::new(),
-            roll: Arc::default(),
+            registry: Arc::default(),
         }))
     }
 
     /// Returns the current connection, if it is alive.
-    pub(super) fn current(&self) -> Option<Live> {
-        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        live.as_ref().filter(|live| live.is_alive()).cloned()
+    pub(super) fn current(&self) -> Option<Connection> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        connection.as_ref().filter(|connection| connection.is_alive()).cloned()
     }
 
     /// Returns the current connection if it is alive, or makes a new one in a single attempt.
-    pub(super) async fn live(&self) -> Result<Live, BrokerError> {
+    pub(super) async fn connection(&self) -> Result<Connection, BrokerError> {
         match self.current() {
-            Some(live) => Ok(live),
+            Some(connection) => Ok(connection),
             None => {
                 let mut dialling = self.dialling.lock().await;
                 self.dial(&mut dialling).await
@@ -151,11 +151,11 @@ impl Link {
     /// Returns the current connection, or makes a new one in as many attempts as it takes. Cancel-safe.
     ///
     /// All users share the growing pauses between attempts. `None` when it was closed meanwhile.
-    pub(super) async fn persistently(&self) -> Option<Live> {
+    pub(super) async fn persistently(&self) -> Option<Connection> {
         let attempts = pin!(async {
             loop {
-                if let Some(live) = self.current() {
-                    return live;
+                if let Some(connection) = self.current() {
+                    return connection;
                 }
                 let mut dialling = self.dialling.lock().await;
                 let now = Instant::now();
@@ -167,21 +167,21 @@ impl Link {
                     continue;
                 }
                 match self.dial(&mut dialling).await {
-                    Ok(live) => return live,
+                    Ok(connection) => return connection,
                     Err(error) => tracing::warn!("{error}; trying again"),
                 }
             }
         });
         match select(pin!(self.closed.cancelled()), attempts).await {
             Either::Left(_) => None,
-            Either::Right((live, _)) => Some(live),
+            Either::Right((connection, _)) => Some(connection),
         }
     }
 
-    async fn dial(&self, dialling: &mut Dialling) -> Result<Live, BrokerError> {
+    async fn dial(&self, dialling: &mut DialState) -> Result<Connection, BrokerError> {
         // Another task may have connected while this one waited for the lock.
-        if let Some(live) = self.current() {
-            return Ok(live);
+        if let Some(connection) = self.current() {
+            return Ok(connection);
         }
         if self.closed.is_cancelled() {
             return Err(self.unreachable("the connection was closed"));
@@ -189,7 +189,7 @@ impl Link {
         self.accept_larger_frames();
         let outcome = self.connect().await;
         match outcome {
-            Ok(connection) => {
+            Ok(inner) => {
                 dialling.dialled += 1;
                 dialling.pauses = retry::ENDLESS.delays();
                 // A connection that is lost as soon as it is made does not make us dial in a tight loop.
@@ -197,12 +197,12 @@ impl Link {
                 if dialling.dialled > 1 {
                     tracing::info!("connected to the queue server {} again", self.address);
                 }
-                let live = Live::new(connection, self, dialling.dialled);
-                *self.live.lock().unwrap_or_else(PoisonError::into_inner) = Some(live.clone());
-                Ok(live)
+                let connection = Connection::new(inner, self, dialling.dialled);
+                *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection.clone());
+                Ok(connection)
             }
             Err(error) => {
-                let longest = if self.roll.is_empty() { Duration::MAX } else { LONGEST_PAUSE_WITH_CLAIMS };
+                let longest = if self.registry.is_empty() { Duration::MAX } else { MAX_RETRY_DELAY_WITH_CLAIMS };
                 let pause = dialling.pauses.next_delay().min(longest);
                 dialling.not_before = Instant::now() + pause;
                 Err(error)
@@ -210,16 +210,16 @@ impl Link {
         }
     }
 
-    async fn connect(&self) -> Result<Connection, BrokerError> {
+    async fn connect(&self) -> Result<lapin::Connection, BrokerError> {
         let mut uri = self.uri.clone();
         if let Some(frame_max) = &self.frame_max {
             uri.query.frame_max = Some(frame_max.load(Ordering::Relaxed));
         }
         let properties = ConnectionProperties::default().with_connection_name(self.name.as_str().into());
-        match tokio::time::timeout(CONNECT_TIMEOUT, Connection::connect_uri(uri, properties)).await {
-            Ok(Ok(connection)) => Ok(connection),
+        match tokio::time::timeout(CONNECT_TIMEOUT, lapin::Connection::connect_uri(uri, properties)).await {
+            Ok(Ok(inner)) => Ok(inner),
             Ok(Err(error)) => {
-                let (address, reason) = (self.address.clone(), fault::reason(&error));
+                let (address, reason) = (self.address.clone(), error::reason(&error));
                 Err(match Exclusion::from_rabbitmq(&reason) {
                     Some(exclusion) => BrokerError::Excluded { address, exclusion },
                     None => BrokerError::Unreachable { address, reason },
@@ -233,11 +233,11 @@ impl Link {
     ///
     /// The broker sends frames up to its own limit, which may have been raised.
     fn accept_larger_frames(&self) {
-        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Some(frame_max), Some(live)) = (&self.frame_max, &*live)
-            && live.health.ended_by_large_frame()
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(frame_max), Some(connection)) = (&self.frame_max, &*connection)
+            && connection.health.ended_by_large_frame()
         {
-            let larger = frame_max.load(Ordering::Relaxed).saturating_mul(4).min(LARGEST_FRAME_MAX);
+            let larger = frame_max.load(Ordering::Relaxed).saturating_mul(4).min(FRAME_MAX_LIMIT);
             frame_max.store(larger, Ordering::Relaxed);
         }
     }
@@ -246,36 +246,38 @@ impl Link {
     ///
     /// While an alarm is on, the broker reads nothing more from a connection that has published. With a separate
     /// connection for this, the other one can still list queues and take requests out.
-    pub(super) async fn publishing(&self) -> Result<Live, BrokerError> {
+    pub(super) async fn publishing(&self) -> Result<Connection, BrokerError> {
         let mut publishing = self.publishing.lock().await;
-        if let Some(live) = publishing.as_ref().filter(|live| live.is_alive() && live.alarm().is_none()) {
-            return Ok(live.clone());
+        if let Some(connection) =
+            publishing.as_ref().filter(|connection| connection.is_alive() && connection.alarm().is_none())
+        {
+            return Ok(connection.clone());
         }
         if self.closed.is_cancelled() {
             return Err(self.unreachable("the connection was closed"));
         }
-        let connection = self.connect().await?;
-        Ok(publishing.insert(Live::new(connection, self, 1)).clone())
+        let inner = self.connect().await?;
+        Ok(publishing.insert(Connection::new(inner, self, 1)).clone())
     }
 
     /// Returns a channel with confirmations on the publishing connection, and the connection.
     ///
     /// A connection that has just published may be blocked before the broker says so. Then a new one is made.
-    pub(super) async fn publishing_channel(&self) -> Result<(Live, Channel), Fault> {
-        let away = |error: BrokerError| Fault::Away(error.to_string());
-        let live = self.publishing().await.map_err(away)?;
+    pub(super) async fn publishing_channel(&self) -> Result<(Connection, Channel), AmqpError> {
+        let away = |error: BrokerError| AmqpError::Unreachable(error.to_string());
+        let connection = self.publishing().await.map_err(away)?;
         let opened = tokio::select! {
             biased;
-            channel = live.confirming_channel() => channel,
-            alarm = live.blocked() => Err(alarm),
+            channel = connection.confirming_channel() => channel,
+            alarm = connection.blocked() => Err(alarm),
         };
         match opened {
-            Err(Fault::Blocked(_)) => {
-                let live = self.publishing().await.map_err(away)?;
-                let channel = live.confirming_channel().await?;
-                Ok((live, channel))
+            Err(AmqpError::Blocked(_)) => {
+                let connection = self.publishing().await.map_err(away)?;
+                let channel = connection.confirming_channel().await?;
+                Ok((connection, channel))
             }
-            channel => Ok((live, channel?)),
+            channel => Ok((connection, channel?)),
         }
     }
 
@@ -284,12 +286,12 @@ impl Link {
     }
 
     /// Converts the failure of an action into the error that callers see.
-    pub(super) fn error(&self, action: &str, fault: Fault) -> BrokerError {
+    pub(super) fn error(&self, action: &str, fault: AmqpError) -> BrokerError {
         match fault {
-            Fault::Away(reason) => self.unreachable(reason),
-            Fault::InHand(held) => BrokerError::InHand(held),
-            Fault::Blocked(reason) => BrokerError::Blocked { action: action.to_owned(), reason },
-            Fault::Denied(denial) => BrokerError::Denied { action: action.to_owned(), denial },
+            AmqpError::Unreachable(reason) => self.unreachable(reason),
+            AmqpError::BeingBrowsed(held) => BrokerError::BeingBrowsed(held),
+            AmqpError::Blocked(reason) => BrokerError::Blocked { action: action.to_owned(), reason },
+            AmqpError::Denied(denial) => BrokerError::Denied { action: action.to_owned(), denial },
             other => BrokerError::Refused { action: action.to_owned(), reason: other.to_string() },
         }
     }
@@ -297,47 +299,47 @@ impl Link {
     /// Closes all connections. No new ones are made.
     pub(super) async fn close(&self) {
         self.closed.cancel();
-        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner).take();
         let publishing = self.publishing.lock().await.take();
-        join_all(live.iter().chain(&publishing).map(Live::say_goodbye)).await;
+        join_all(connection.iter().chain(&publishing).map(Connection::say_goodbye)).await;
     }
 }
 
-impl Live {
-    fn new(connection: Connection, link: &Link, number: u64) -> Self {
-        let health = Health::of(&connection);
-        let (connection, since) = (Arc::new(connection), Instant::now());
+impl Connection {
+    fn new(inner: lapin::Connection, connector: &Connector, number: u64) -> Self {
+        let health = Health::of(&inner);
+        let (inner, since) = (Arc::new(inner), Instant::now());
         Self {
-            connection,
-            link: link.me.clone(),
+            inner,
+            connector: connector.me.clone(),
             number,
             since,
             health,
             given_up: Arc::default(),
-            makes_none: Arc::default(),
+            is_own_denied: Arc::default(),
             has_delays: Arc::default(),
-            looks: Arc::default(),
-            kinds: Arc::new(Kinds::new(link.queue_type)),
+            browse_lock: Arc::default(),
+            kinds: Arc::new(KindCache::new(connector.queue_type)),
         }
     }
 
     fn is_alive(&self) -> bool {
-        self.connection.status().connected() && !self.given_up.load(Ordering::Relaxed)
+        self.inner.status().connected() && !self.given_up.load(Ordering::Relaxed)
     }
 
     /// Closes the connection. If the broker does not answer in time, it notices the end by itself.
     async fn say_goodbye(&self) {
-        let _ = tokio::time::timeout(GOODBYE, self.connection.close(200, "goodbye".into())).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.inner.close(200, "goodbye".into())).await;
     }
 
     /// Returns whether this user may create queues of our own, as far as is known.
-    pub(super) fn may_make_own(&self) -> bool {
-        !self.makes_none.load(Ordering::Relaxed)
+    pub(super) fn may_create_own(&self) -> bool {
+        !self.is_own_denied.load(Ordering::Relaxed)
     }
 
     /// Records that this user may not create queues of our own.
-    pub(super) fn may_not_make_own(&self) {
-        self.makes_none.store(true, Ordering::Relaxed);
+    pub(super) fn record_own_denied(&self) {
+        self.is_own_denied.store(true, Ordering::Relaxed);
     }
 
     /// Marks the connection as unusable because it does not answer, so that its next user makes a new one.
@@ -355,26 +357,27 @@ impl Live {
         tokio::spawn(async move { left.say_goodbye().await });
     }
 
-    /// Returns a channel for publishing, on a connection to the same broker: see [`Link::publishing_channel`].
-    pub(super) async fn publishing_channel(&self) -> Result<(Self, Channel), Fault> {
-        let link = self.link.upgrade().ok_or_else(|| Fault::Away("the connection was closed".to_owned()))?;
-        link.publishing_channel().await
+    /// Returns a channel for publishing, on a connection to the same broker: see [`Connector::publishing_channel`].
+    pub(super) async fn publishing_channel(&self) -> Result<(Self, Channel), AmqpError> {
+        let connector =
+            self.connector.upgrade().ok_or_else(|| AmqpError::Unreachable("the connection was closed".to_owned()))?;
+        connector.publishing_channel().await
     }
 
     /// Waits until the connection has ended, however it ended. Cancel-safe.
-    pub(super) async fn ended(&self) -> Fault {
+    pub(super) async fn ended(&self) -> AmqpError {
         self.health.ended().await
     }
 
     /// Returns the alarm that blocks publications on this connection.
     ///
     /// RabbitMQ reports alarms only to connections that have published.
-    pub(super) fn alarm(&self) -> Option<Fault> {
+    pub(super) fn alarm(&self) -> Option<AmqpError> {
         self.health.alarm()
     }
 
     /// Waits for an alarm, indefinitely if none comes. Cancel-safe.
-    pub(super) async fn blocked(&self) -> Fault {
+    pub(super) async fn blocked(&self) -> AmqpError {
         self.health.blocked().await
     }
 
@@ -387,7 +390,7 @@ impl Live {
             _ = self.blocked() => {}
             () = channel::close(channel) => {}
             // The work is done: a channel that does not close in order is no failure.
-            () = tokio::time::sleep(GOODBYE) => {}
+            () = tokio::time::sleep(CLOSE_TIMEOUT) => {}
         }
     }
 
@@ -399,8 +402,11 @@ impl Live {
     /// Runs a conversation with the broker, with a timeout. It ends with the connection, too.
     ///
     /// # Errors
-    /// [`Fault::Blocked`] when the broker does not answer because of an alarm.
-    pub(super) async fn in_time<T>(&self, conversation: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    /// [`AmqpError::Blocked`] when the broker does not answer because of an alarm.
+    pub(super) async fn with_timeout<T>(
+        &self,
+        conversation: impl Future<Output = Result<T, AmqpError>>,
+    ) -> Result<T, AmqpError> {
         let outcome = tokio::select! {
             biased;
             outcome = conversation => outcome,
@@ -408,7 +414,7 @@ impl Live {
             () = tokio::time::sleep(ANSWER_TIMEOUT) => Err(self.silence()),
         };
         match (outcome, self.alarm()) {
-            (Err(Fault::Away(_)), Some(alarm)) => Err(alarm),
+            (Err(AmqpError::Unreachable(_)), Some(alarm)) => Err(alarm),
             (outcome, _) => outcome,
         }
     }
@@ -417,26 +423,26 @@ impl Live {
     ///
     /// Bytes that were damaged on their way can leave a connection waiting for the end of a frame that never comes,
     /// while heartbeats arrive.
-    fn silence(&self) -> Fault {
+    fn silence(&self) -> AmqpError {
         if self.alarm().is_none() {
-            let live = self.clone();
+            let connection = self.clone();
             tokio::spawn(async move {
-                let answer = tokio::time::timeout(GOODBYE, live.open()).await;
-                if !matches!(answer, Ok(Ok(_))) && live.alarm().is_none() {
-                    live.give_up();
+                let answer = tokio::time::timeout(CLOSE_TIMEOUT, connection.open()).await;
+                if !matches!(answer, Ok(Ok(_))) && connection.alarm().is_none() {
+                    connection.give_up();
                 }
             });
         }
-        Fault::Away(format!("no answer within {} seconds", ANSWER_TIMEOUT.as_secs()))
+        AmqpError::Unreachable(format!("no answer within {} seconds", ANSWER_TIMEOUT.as_secs()))
     }
 
     /// Runs a conversation with the broker that must not fail because of an alarm.
     ///
     /// The timeout does not run while an alarm is on.
-    pub(super) async fn in_time_after_alarm<T>(
+    pub(super) async fn with_timeout_after_alarm<T>(
         &self,
-        conversation: impl Future<Output = Result<T, Fault>>,
-    ) -> Result<T, Fault> {
+        conversation: impl Future<Output = Result<T, AmqpError>>,
+    ) -> Result<T, AmqpError> {
         let mut conversation = pin!(conversation);
         let mut was_blocked = false;
         loop {
@@ -460,35 +466,35 @@ impl Live {
     /// The client library never forgets why the broker closed a channel: a later channel with the same number, after a
     /// few thousand others, gets the old error when it is opened. Opening is never refused in such a way, so the number
     /// is skipped. When no number is left, the connection is replaced.
-    pub(super) async fn channel(&self) -> Result<Channel, Fault> {
-        self.in_time(self.open()).await
+    pub(super) async fn channel(&self) -> Result<Channel, AmqpError> {
+        self.with_timeout(self.open()).await
     }
 
-    async fn open(&self) -> Result<Channel, Fault> {
+    async fn open(&self) -> Result<Channel, AmqpError> {
         for _ in 0..=u16::MAX {
-            match self.connection.create_channel().await {
+            match self.inner.create_channel().await {
                 Err(error) if error.is_amqp_soft_error() => {}
                 Err(error) if matches!(error.kind(), ErrorKind::ChannelsLimitReached) => break,
                 outcome => return Ok(outcome?),
             }
         }
         tracing::info!("the connection to the queue server has no channel numbers left; reconnecting");
-        let end = self.connection.close(200, "out of channel numbers".into());
+        let end = self.inner.close(200, "out of channel numbers".into());
         // Whether it ends in good order or not, it no longer counts as connected.
-        let _ = tokio::time::timeout(GOODBYE, end).await;
-        Err(Fault::Away("its connection had no channel numbers left".to_owned()))
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, end).await;
+        Err(AmqpError::Unreachable("its connection had no channel numbers left".to_owned()))
     }
 
     /// Opens a channel on which the broker confirms every publication.
-    pub(super) async fn confirming_channel(&self) -> Result<Channel, Fault> {
+    pub(super) async fn confirming_channel(&self) -> Result<Channel, AmqpError> {
         let channel = self.channel().await?;
-        self.in_time(async { Ok(channel.confirm_select(ConfirmSelectOptions::default()).await?) }).await?;
+        self.with_timeout(async { Ok(channel.confirm_select(ConfirmSelectOptions::default()).await?) }).await?;
         Ok(channel)
     }
 
     /// Returns the virtual host of the connection.
     pub(super) fn vhost(&self) -> String {
-        self.connection.status().vhost().to_string()
+        self.inner.status().vhost().to_string()
     }
 }
 
@@ -498,7 +504,7 @@ mod tests {
 
     #[test]
     fn heartbeats_are_on_unless_the_url_says_otherwise() {
-        assert_eq!(destination("amqp://mq.example").unwrap().query.heartbeat, Some(HEARTBEAT));
+        assert_eq!(destination("amqp://mq.example").unwrap().query.heartbeat, Some(HEARTBEAT_INTERVAL));
         assert_eq!(destination("amqp://mq.example?heartbeat=7").unwrap().query.heartbeat, Some(7));
     }
 

@@ -21,19 +21,19 @@ use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptio
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, ExchangeKind};
 
-use super::channel::{close, in_time};
+use super::browse::BrowsedMessages;
+use super::channel::{close, with_timeout};
 use super::claim_queue::expiring;
-use super::connection::Live;
-use super::fault::Fault;
-use super::held::Held;
-use super::message::Subject;
-use super::queue_probe::Looking;
-use super::{looks, names, publish, queues};
-use crate::broker::{DELAYS, Verdict, delay};
+use super::connection::Connection;
+use super::error::AmqpError;
+use super::message::ClaimedRequest;
+use super::queue_probe::QueueProbe;
+use super::{browsable, names, publish, queues};
+use crate::broker::{DELAYS, Settlement, delay};
 use crate::release::QueueName;
 
 /// Maximum number of messages that are listed for each delay: listing takes every message for a moment.
-const LOOK_AT_MOST: usize = 10_000;
+const MAX_LISTED: usize = 10_000;
 
 /// The delay queues of one type.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,8 +55,8 @@ impl DelayQueues {
     }
 
     /// Creates the queues that do not exist.
-    async fn declare(self, live: &Live) -> Result<(), Fault> {
-        let channel = live.channel().await?;
+    async fn declare(self, connection: &Connection) -> Result<(), AmqpError> {
+        let channel = connection.channel().await?;
         // The shortest delay comes last: if its queue exists, all do.
         for delay in DELAYS.into_iter().rev() {
             let name = self.name(delay);
@@ -79,11 +79,11 @@ impl DelayQueues {
     }
 
     /// Returns the queues that may hold requests.
-    async fn filled(self, looking: &mut Looking<'_>) -> Result<Vec<ShortString>, Fault> {
+    async fn filled(self, probe: &mut QueueProbe<'_>) -> Result<Vec<ShortString>, AmqpError> {
         let mut filled = Vec::new();
-        if looking.look(self.name(DELAYS[0])).await?.is_some() {
+        if probe.lengths(self.name(DELAYS[0])).await?.is_some() {
             for delay in DELAYS {
-                let lengths = looking.look(self.name(delay)).await?;
+                let lengths = probe.lengths(self.name(delay)).await?;
                 // A consumer is another client that lists the messages and holds them.
                 if lengths.is_some_and(|lengths| lengths.ready > 0 || lengths.consumers > 0) {
                     filled.push(self.name(delay));
@@ -94,78 +94,86 @@ impl DelayQueues {
     }
 }
 
-/// Publishes a request so that it comes back to its origin after the delay of a [`Verdict::Later`].
+/// Publishes a request so that it comes back to its origin after the delay of a [`Settlement::Later`].
 ///
 /// If the broker refuses to create the delay queues, the request comes back at once.
-pub(super) async fn publish(live: &Live, channel: &Channel, subject: &Subject, verdict: &Verdict) -> Result<(), Fault> {
-    let Verdict::Later { after, .. } = verdict else { return Ok(()) };
+pub(super) async fn publish(
+    connection: &Connection,
+    channel: &Channel,
+    claimed: &ClaimedRequest,
+    settlement: &Settlement,
+) -> Result<(), AmqpError> {
+    let Settlement::Later { after, .. } = settlement else { return Ok(()) };
     // Without a queue to go back to, the broker would later drop the message silently.
-    queues::declare(live, std::slice::from_ref(&subject.origin)).await?;
-    let origin = names::short(&subject.origin);
-    let queues = match looks::may_be_quorum(live, &origin).await? {
+    queues::declare(connection, std::slice::from_ref(&claimed.origin)).await?;
+    let origin = names::short(&claimed.origin);
+    let queues = match browsable::may_be_quorum(connection, &origin).await? {
         true => DelayQueues::QUORUM,
         false => DelayQueues::CLASSIC,
     };
-    let exchange = match in_time(queues.declare(live)).await {
+    let exchange = match with_timeout(queues.declare(connection)).await {
         Ok(()) => queues.name(delay(*after)),
-        Err(fault @ (Fault::Refused(_) | Fault::Denied(_))) => {
+        Err(fault @ (AmqpError::Refused(_) | AmqpError::Denied(_))) => {
             tracing::warn!("a request goes back to its queue without a delay: {fault}");
             ShortString::default()
         }
         Err(fault) => return Err(fault),
     };
-    let properties = subject.properties_after(verdict);
-    in_time(publish::to_exchange(channel, exchange, origin, &subject.body, properties)).await
+    let properties = claimed.properties_after(settlement);
+    with_timeout(publish::to_exchange(channel, exchange, origin, &claimed.body, properties)).await
 }
 
 /// Creates the delay queues before they are listed for the first time, if this user may do so.
 ///
 /// RabbitMQ logs each question about a queue that does not exist as an error.
-async fn make_once(live: &Live) -> Result<(), Fault> {
-    if live.has_delays.load(Ordering::Relaxed) || !live.may_make_own() {
+async fn make_once(connection: &Connection) -> Result<(), AmqpError> {
+    if connection.has_delays.load(Ordering::Relaxed) || !connection.may_create_own() {
         return Ok(());
     }
-    for made in live.in_time(async { Ok(join_all(DelayQueues::ALL.map(|queues| queues.declare(live))).await) }).await? {
+    for made in connection
+        .with_timeout(async { Ok(join_all(DelayQueues::ALL.map(|queues| queues.declare(connection))).await) })
+        .await?
+    {
         match made {
             Ok(()) => {}
-            Err(Fault::Denied(_)) => live.may_not_make_own(),
-            Err(Fault::Refused(reason)) => tracing::debug!("the queues for delays are left as they are: {reason}"),
+            Err(AmqpError::Denied(_)) => connection.record_own_denied(),
+            Err(AmqpError::Refused(reason)) => tracing::debug!("the queues for delays are left as they are: {reason}"),
             Err(fault) => return Err(fault),
         }
     }
-    live.has_delays.store(true, Ordering::Relaxed);
+    connection.has_delays.store(true, Ordering::Relaxed);
     Ok(())
 }
 
 /// Returns the requests that wait out a delay. The routing key is the origin's name. All go back to their places.
 ///
 /// # Errors
-/// [`Fault::InHand`] when another client holds some of them and does not return them.
-pub(super) async fn waiting(live: &Live) -> Result<Vec<Delivery>, Fault> {
-    let _after_others = live.looks.lock().await;
-    make_once(live).await?;
-    let mut looking = Looking::at(live);
+/// [`AmqpError::BeingBrowsed`] when another client holds some of them and does not return them.
+pub(super) async fn waiting(connection: &Connection) -> Result<Vec<Delivery>, AmqpError> {
+    let _after_others = connection.browse_lock.lock().await;
+    make_once(connection).await?;
+    let mut probe = QueueProbe::on(connection);
     let mut filled = Vec::new();
     for queues in DelayQueues::ALL {
-        filled.extend(queues.filled(&mut looking).await?);
+        filled.extend(queues.filled(&mut probe).await?);
     }
-    looking.end().await;
-    let looks = filled.into_iter().map(|queue| Held::look(live, queue, LOOK_AT_MOST, None));
+    probe.end().await;
+    let looks = filled.into_iter().map(|queue| BrowsedMessages::list(connection, queue, MAX_LISTED, None));
     Ok(try_join_all(looks).await?.into_iter().flatten().collect())
 }
 
 /// Returns the names of all delay queues, in the order in which every client takes from them.
-pub(super) async fn all_queues(live: &Live) -> Result<Vec<ShortString>, Fault> {
-    make_once(live).await?;
+pub(super) async fn all_queues(connection: &Connection) -> Result<Vec<ShortString>, AmqpError> {
+    make_once(connection).await?;
     Ok(DelayQueues::ALL.iter().flat_map(|queues| DELAYS.map(|delay| queues.name(delay))).collect())
 }
 
 /// Returns whether requests of one of these origins wait out a delay, or may do so.
-pub(super) async fn any_waiting(live: &Live, origins: &[QueueName]) -> Result<bool, Fault> {
+pub(super) async fn any_waiting(connection: &Connection, origins: &[QueueName]) -> Result<bool, AmqpError> {
     let names: HashSet<String> = origins.iter().map(ToString::to_string).collect();
-    match waiting(live).await {
+    match waiting(connection).await {
         Ok(waiting) => Ok(waiting.iter().any(|message| names.contains(message.routing_key.as_str()))),
-        Err(Fault::InHand(_)) => Ok(true),
+        Err(AmqpError::BeingBrowsed(_)) => Ok(true),
         Err(fault) => Err(fault),
     }
 }

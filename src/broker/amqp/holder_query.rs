@@ -1,4 +1,4 @@
-//! Questions to all workers that hold claims, or about one request. [`super::roll_call`] has the protocol.
+//! Questions to all workers that hold claims, or about one request. [`super::query_responder`] has the protocol.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -10,23 +10,23 @@ use lapin::protocol::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Confirmation};
 
-use super::channel::{close, in_time};
+use super::channel::{close, with_timeout};
 use super::claims::HeldClaim;
-use super::connection::{Link, Live};
-use super::fault::Fault;
+use super::connection::{Connection, Connector};
+use super::error::AmqpError;
 use super::message::{size_of_table, text_header};
 use super::names;
-use super::queue_probe::Looking;
-use super::roll_call::{LONGEST, declare_exchange, declare_presence, header};
-use crate::broker::contact::{Cancel, Cancelled};
+use super::query_responder::{QUESTION_TIMEOUT, declare_exchange, declare_presence, header};
+use super::queue_probe::QueueProbe;
+use crate::broker::test_handle::{CancelOutcome, CancelRequest};
 use crate::request::{Request, RequestId};
 
 /// Time without an answer after which all holders have replied that will.
-const SILENCE: Duration = Duration::from_millis(250);
+const SILENCE_TIMEOUT: Duration = Duration::from_millis(250);
 /// Number of such times in a row for a holder that the broker still counts.
 ///
 /// Its host may be busy. It may also be frozen or cut off, so it is not waited for indefinitely.
-const SILENCES: u32 = 8;
+const MAX_SILENCES: u32 = 8;
 /// Maximum number of answers to one question.
 const MAX_ANSWERS: usize = 20_000;
 /// Maximum size of an answer with its headers, in bytes. Larger ones are ignored.
@@ -34,7 +34,7 @@ const MAX_ANSWER: usize = 256 * 1024;
 /// Maximum size of all answers to one question, in bytes.
 const MAX_ANSWERED: usize = 64 * 1024 * 1024;
 /// Consumes the answers to this channel. RabbitMQ's reply queue requires a consumer without acknowledgements.
-async fn consume_answers(channel: &Channel) -> Result<lapin::Consumer, Fault> {
+async fn consume_answers(channel: &Channel) -> Result<lapin::Consumer, AmqpError> {
     let options = BasicConsumeOptions { no_ack: true, ..Default::default() };
     let queue = names::REPLY_TO.into();
     Ok(channel.basic_consume(queue, ShortString::default(), options, FieldTable::default()).await?)
@@ -47,11 +47,11 @@ pub(super) struct Answers {
     /// Names of the queues that are served. `None` when a worker has an older version that does not report them.
     pub(super) served: Option<HashSet<String>>,
     /// Reason why answers may be missing.
-    pub(super) incomplete: Option<Fault>,
+    pub(super) incomplete: Option<AmqpError>,
 }
 
 /// Asks every connection with slots for its claims, the progress of its tests, and the queues that it serves.
-pub(super) async fn ask_all(link: &Link, live: &Live) -> Result<Answers, Fault> {
+pub(super) async fn ask_all(connector: &Connector, connection: &Connection) -> Result<Answers, AmqpError> {
     let mut claims = Vec::new();
     let mut served = Some(HashSet::new());
     let heard = |answer: Answer| match answer {
@@ -64,36 +64,40 @@ pub(super) async fn ask_all(link: &Link, live: &Live) -> Result<Answers, Fault> 
         }
         Answer::Message(answer) => {
             let origin = text_header(&answer.properties, names::ORIGIN);
-            let news = serde_json::from_str(&text_header(&answer.properties, names::NEWS)).ok();
-            claims.push(HeldClaim { origin, body: answer.data, news });
+            let progress = serde_json::from_str(&text_header(&answer.properties, names::PROGRESS)).ok();
+            claims.push(HeldClaim { origin, body: answer.data, progress });
             false
         }
     };
-    let incomplete = in_time(ask_everybody(link, live, FieldTable::default(), heard)).await?;
+    let incomplete = with_timeout(ask_everybody(connector, connection, FieldTable::default(), heard)).await?;
     Ok(Answers { claims, served, incomplete })
 }
 
 /// Passes a request to cancel a test to the worker that runs it.
 ///
 /// # Errors
-/// [`Fault::Blocked`] when an alarm prevents the workers from answering. The test may be cancelled all the same.
-pub(super) async fn cancel(link: &Link, live: &Live, wish: &Cancel) -> Result<Cancelled, Fault> {
+/// [`AmqpError::Blocked`] when an alarm prevents the workers from answering. The test may be cancelled all the same.
+pub(super) async fn cancel(
+    connector: &Connector,
+    connection: &Connection,
+    request: &CancelRequest,
+) -> Result<CancelOutcome, AmqpError> {
     let mut outcome = None;
-    let text = serde_json::to_string(wish).map_err(|error| Fault::Refused(error.to_string()))?;
+    let text = serde_json::to_string(request).map_err(|error| AmqpError::Refused(error.to_string()))?;
     let heard = |answer: Answer| {
         let Answer::Message(answer) = answer else { return false };
-        if text_header(&answer.properties, names::UUID) == wish.uuid
+        if text_header(&answer.properties, names::UUID) == request.uuid
             && let Ok(cancelled) = serde_json::from_str(&text_header(&answer.properties, names::CANCEL))
         {
             outcome = Some(cancelled);
         }
         outcome.is_some()
     };
-    let incomplete = in_time(ask_everybody(link, live, header(names::CANCEL, text), heard)).await?;
+    let incomplete = with_timeout(ask_everybody(connector, connection, header(names::CANCEL, text), heard)).await?;
     match (outcome, incomplete) {
         (Some(outcome), _) => Ok(outcome),
-        (None, Some(fault @ Fault::Blocked(_))) => Err(fault),
-        (None, _) => Ok(Cancelled::NotFound),
+        (None, Some(fault @ AmqpError::Blocked(_))) => Err(fault),
+        (None, _) => Ok(CancelOutcome::NotFound),
     }
 }
 
@@ -108,17 +112,17 @@ enum Answer {
 ///
 /// Returns the reason why answers may be missing.
 async fn ask_everybody(
-    link: &Link,
-    live: &Live,
+    connector: &Connector,
+    connection: &Connection,
     mut headers: FieldTable,
     mut is_enough: impl FnMut(Answer) -> bool,
-) -> Result<Option<Fault>, Fault> {
+) -> Result<Option<AmqpError>, AmqpError> {
     // The question needs a connection that publishes. This one must still be able to list queues while an alarm is on.
-    let (asking, channel) = link.publishing_channel().await?;
+    let (asking, channel) = connector.publishing_channel().await?;
     declare_exchange(&channel).await?;
     let mut answers = consume_answers(&channel).await?;
     // Counted before the question, so that every counted holder receives it.
-    let holders = holders(live).await?;
+    let holders = holders(connection).await?;
     headers.insert(names::CLOSING.into(), AMQPValue::LongString("1".into()));
     let properties = BasicProperties::default().with_reply_to(names::REPLY_TO.into()).with_headers(headers);
     let (exchange, key) = (names::ROLL_CALL.into(), ShortString::default());
@@ -131,11 +135,11 @@ async fn ask_everybody(
     let expected = if holders == 0 && !nobody { u64::MAX } else { holders };
     let mut closings = 0;
     let mut silences = 0;
-    let mut bounds = Bounds::default();
+    let mut bounds = AnswerLimits::default();
     let mut incomplete = None;
-    let end = tokio::time::Instant::now() + LONGEST;
+    let end = tokio::time::Instant::now() + QUESTION_TIMEOUT;
     while !nobody && closings < expected {
-        let silence = (tokio::time::Instant::now() + SILENCE).min(end);
+        let silence = (tokio::time::Instant::now() + SILENCE_TIMEOUT).min(end);
         let answer = tokio::select! {
             biased;
             answer = tokio::time::timeout_at(silence, answers.next()) => answer,
@@ -144,26 +148,27 @@ async fn ask_everybody(
         let Ok(answer) = answer else {
             silences += 1;
             // Holders that came after the question do not answer it, nor do those that have died.
-            let missing = self::holders(live).await?.min(holders) > closings;
-            let patience = if asking.alarm().is_some() { SILENCES / 4 } else { SILENCES };
+            let missing = self::holders(connection).await?.min(holders) > closings;
+            let patience = if asking.alarm().is_some() { MAX_SILENCES / 4 } else { MAX_SILENCES };
             if missing && silences < patience && tokio::time::Instant::now() < end {
                 continue;
             }
             if missing {
-                incomplete = Some(asking.alarm().unwrap_or(Fault::Away("some workers do not answer".to_owned())));
+                incomplete =
+                    Some(asking.alarm().unwrap_or(AmqpError::Unreachable("some workers do not answer".to_owned())));
             }
             break;
         };
         silences = 0;
         let Some(answer) = answer.transpose()? else {
-            return Err(Fault::Away("the connection was closed".to_owned()));
+            return Err(AmqpError::Unreachable("the connection was closed".to_owned()));
         };
         match bounds.admits(&answer) {
             Admission::Answer => {}
             Admission::Ignored => continue,
             Admission::TooMuch => {
                 tracing::warn!("the workers sent implausibly many answers; ignoring the rest");
-                incomplete = Some(Fault::Refused("too many answers".to_owned()));
+                incomplete = Some(AmqpError::Refused("too many answers".to_owned()));
                 break;
             }
         }
@@ -183,7 +188,7 @@ async fn ask_everybody(
 
 /// Number and size of the answers to one question.
 #[derive(Default)]
-struct Bounds {
+struct AnswerLimits {
     answers: usize,
     bytes: usize,
 }
@@ -196,7 +201,7 @@ enum Admission {
     TooMuch,
 }
 
-impl Bounds {
+impl AnswerLimits {
     fn admits(&mut self, answer: &Delivery) -> Admission {
         self.answers += 1;
         let bytes = answer.data.len() + answer.properties.headers().as_ref().map_or(0, size_of_table);
@@ -212,15 +217,15 @@ impl Bounds {
 }
 
 /// Returns the number of connections that answer questions.
-async fn holders(live: &Live) -> Result<u64, Fault> {
-    let channel = live.channel().await?;
+async fn holders(connection: &Connection) -> Result<u64, AmqpError> {
+    let channel = connection.channel().await?;
     // Declared, not asked for: the broker logs each question about a queue that does not exist as an error.
-    match live.in_time(declare_presence(&channel)).await {
+    match connection.with_timeout(declare_presence(&channel)).await {
         // A user without the permission to create it can still ask for it.
-        Err(Fault::Denied(_)) => {
-            let mut looking = Looking::at(live);
-            let queue = looking.look(names::PRESENCE.into()).await?;
-            looking.end().await;
+        Err(AmqpError::Denied(_)) => {
+            let mut probe = QueueProbe::on(connection);
+            let queue = probe.lengths(names::PRESENCE.into()).await?;
+            probe.end().await;
             Ok(queue.map_or(0, |queue| queue.consumers))
         }
         holders => {
@@ -234,39 +239,39 @@ async fn holders(live: &Live) -> Result<u64, Fault> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Holder {
     /// The request itself.
-    OfIt,
+    Request,
     /// Another request with the same id.
-    OfNamesake,
+    Namesake,
     /// Unknown: no holder has answered, which proves nothing.
-    Silent,
+    Unknown,
 }
 
 /// Asks for the holder of a request, or of another one with its id.
-pub(super) async fn holder(live: &Live, uuid: &RequestId, body: &[u8]) -> Result<Holder, Fault> {
+pub(super) async fn holder(connection: &Connection, uuid: &RequestId, body: &[u8]) -> Result<Holder, AmqpError> {
     let asked = Request::parse(body).ok();
-    let channel = live.channel().await?;
+    let channel = connection.channel().await?;
     declare_exchange(&channel).await?;
     let mut answers = consume_answers(&channel).await?;
     let headers = header(names::UUID, uuid.to_string());
     let properties = BasicProperties::default().with_reply_to(names::REPLY_TO.into()).with_headers(headers);
     let (exchange, key) = (names::ROLL_CALL.into(), ShortString::default());
     channel.basic_publish(exchange, key, BasicPublishOptions::default(), &[], properties).await?;
-    let mut bounds = Bounds::default();
-    let end = tokio::time::Instant::now() + SILENCE;
-    let mut holder = Holder::Silent;
+    let mut bounds = AnswerLimits::default();
+    let end = tokio::time::Instant::now() + SILENCE_TIMEOUT;
+    let mut holder = Holder::Unknown;
     loop {
         let answer = match tokio::time::timeout_at(end, answers.next()).await {
             Err(_) => break,
-            Ok(None) => return Err(Fault::Away("the connection was closed".to_owned())),
+            Ok(None) => return Err(AmqpError::Unreachable("the connection was closed".to_owned())),
             Ok(Some(answer)) => answer?,
         };
         match bounds.admits(&answer) {
             Admission::TooMuch => break,
             Admission::Answer if is_about(&answer, body, asked.as_ref()) => {
-                holder = Holder::OfIt;
+                holder = Holder::Request;
                 break;
             }
-            Admission::Answer => holder = Holder::OfNamesake,
+            Admission::Answer => holder = Holder::Namesake,
             Admission::Ignored => {}
         }
     }
@@ -289,7 +294,7 @@ mod tests {
 
     #[test]
     fn an_answer_counts_for_its_own_request_alone() {
-        let request = Request::parse(b"gzip {\"triggers\": [\"a/1\"]}").unwrap().identified();
+        let request = Request::parse(b"gzip {\"triggers\": [\"a/1\"]}").unwrap().with_id();
         let body = request.to_wire().into_bytes();
         let id = request.uuid().unwrap();
         let alike = format!("gzip {{\"uuid\": \"{id}\", \"triggers\": [\"a/1\"]}}");
@@ -303,19 +308,20 @@ mod tests {
 
     #[test]
     fn answers_are_bounded_one_by_one_and_in_all() {
-        let mut bounds = Bounds::default();
+        let mut bounds = AnswerLimits::default();
         assert!(matches!(bounds.admits(&answer(&vec![b'x'; MAX_ANSWER])), Admission::Answer));
         assert!(matches!(bounds.admits(&answer(&vec![b'x'; MAX_ANSWER + 1])), Admission::Ignored));
         let large = answer(&vec![b'x'; MAX_ANSWER]);
-        let mut news = answer(b"");
-        news.properties = BasicProperties::default().with_headers(header(names::NEWS, "x".repeat(MAX_ANSWER - 64)));
-        let mut told = Bounds::default();
-        let admitted = (0..=MAX_ANSWERED / MAX_ANSWER).all(|_| matches!(told.admits(&news), Admission::Answer));
+        let mut progress = answer(b"");
+        progress.properties =
+            BasicProperties::default().with_headers(header(names::PROGRESS, "x".repeat(MAX_ANSWER - 64)));
+        let mut told = AnswerLimits::default();
+        let admitted = (0..=MAX_ANSWERED / MAX_ANSWER).all(|_| matches!(told.admits(&progress), Admission::Answer));
         assert!(!admitted && told.bytes < MAX_ANSWERED + MAX_ANSWER, "headers count as well: {}", told.bytes);
         let taken = std::iter::repeat_with(|| bounds.admits(&large));
         let taken = taken.take_while(|admission| !matches!(admission, Admission::TooMuch)).count();
         assert!(taken <= MAX_ANSWERED / MAX_ANSWER);
-        let mut bounds = Bounds { answers: MAX_ANSWERS - 1, bytes: 0 };
+        let mut bounds = AnswerLimits { answers: MAX_ANSWERS - 1, bytes: 0 };
         assert!(matches!(bounds.admits(&answer(b"")), Admission::Answer));
         assert!(matches!(bounds.admits(&answer(b"")), Admission::TooMuch));
     }

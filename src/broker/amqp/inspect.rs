@@ -5,40 +5,40 @@ use futures_util::try_join;
 use lapin::message::Delivery;
 use lapin::types::ShortString;
 
+use super::browse::BrowsedMessages;
 use super::claims::HeldClaim;
-use super::connection::{Link, Live};
-use super::fault::Fault;
-use super::held::Held;
+use super::connection::{Connection, Connector};
+use super::error::AmqpError;
 use super::message::text_header;
-use super::queue_probe::Looking;
-use super::{delay, holder_query, looks, names};
+use super::queue_probe::QueueProbe;
+use super::{browsable, delay, holder_query, names};
 use crate::broker::{DeadLetter, Opaque, QueueContents, QueueState};
 use crate::release::QueueName;
 use crate::request::Request;
 
 /// Number of queues that are asked for at the same time. A question about a queue that does not exist costs a channel.
-const LANES: usize = 8;
+const CONCURRENCY: usize = 8;
 
 /// Treatment of queues that do not exist.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Absent {
+pub(super) enum AbsentQueues {
     /// Each is asked for each time.
     AskedFor,
-    /// They belong to the site: each is asked for once in a while, and, with `makes`, created the first time.
-    OfSite { makes: bool },
+    /// They belong to the site: each is asked for once in a while, and, with `may_create`, created the first time.
+    OfSite { may_create: bool },
 }
 
 /// Returns the state of those of the queues that exist.
 pub(super) async fn states(
-    link: &Link,
-    live: &Live,
+    connector: &Connector,
+    connection: &Connection,
     queues: &[QueueName],
-    absent: Absent,
-) -> Result<Vec<QueueState>, Fault> {
-    let lanes = queues.chunks(queues.len().div_ceil(LANES).max(1)).map(|some| lengths(live, some, absent));
-    let (claims, lengths) = try_join!(claims(link, live), try_join_all(lanes))?;
+    absent: AbsentQueues,
+) -> Result<Vec<QueueState>, AmqpError> {
+    let lanes = queues.chunks(queues.len().div_ceil(CONCURRENCY).max(1)).map(|some| lengths(connection, some, absent));
+    let (claims, lengths) = try_join!(claims(connector, connection), try_join_all(lanes))?;
     let mut states: Vec<QueueState> = lengths.into_iter().flatten().collect();
-    let delayed = if states.is_empty() { Vec::new() } else { delay::waiting(live).await? };
+    let delayed = if states.is_empty() { Vec::new() } else { delay::waiting(connection).await? };
     for state in &mut states {
         let name = state.queue.to_string();
         state.claimed = claims.iter().filter(|claim| claim.origin == name).count() as u64;
@@ -48,30 +48,34 @@ pub(super) async fn states(
 }
 
 /// Returns the state of the queues without claims and delayed requests, one queue after the other.
-async fn lengths(live: &Live, queues: &[QueueName], absent: Absent) -> Result<Vec<QueueState>, Fault> {
-    let mut looking = Looking::at(live);
+async fn lengths(
+    connection: &Connection,
+    queues: &[QueueName],
+    absent: AbsentQueues,
+) -> Result<Vec<QueueState>, AmqpError> {
+    let mut probe = QueueProbe::on(connection);
     let mut states = Vec::new();
     for queue in queues {
         let name = names::short(queue);
         let lengths = match absent {
-            Absent::AskedFor => looking.look(name.clone()).await?,
-            Absent::OfSite { makes } => looking.look_at_ours(&name, makes).await?,
+            AbsentQueues::AskedFor => probe.lengths(name.clone()).await?,
+            AbsentQueues::OfSite { may_create } => probe.site_lengths(&name, may_create).await?,
         };
         let Some(lengths) = lengths else { continue };
         let mut opaque = None;
         let first = if lengths.ready == 0 {
             None
         } else {
-            match looks::allowed(live, &name).await? {
+            match browsable::check(connection, &name).await? {
                 // The first message returns to its place at once.
-                Ok(give_back) => Held::look(live, name, 1, Some(give_back)).await?.pop(),
+                Ok(give_back) => BrowsedMessages::list(connection, name, 1, Some(give_back)).await?.pop(),
                 Err(reason) => {
                     opaque = Some(reason);
                     None
                 }
             }
         };
-        let dead = looking.look_at_dead(queue).await?.map_or(0, |lengths| lengths.ready);
+        let dead = probe.dead_lengths(queue).await?.map_or(0, |lengths| lengths.ready);
         let oldest = first.and_then(|message| Request::parse(&message.data).ok()?.submitted());
         let (ready, consumers) = (lengths.ready, lengths.consumers);
         states.push(QueueState {
@@ -85,30 +89,30 @@ async fn lengths(live: &Live, queues: &[QueueName], absent: Absent) -> Result<Ve
             opaque,
         });
     }
-    looking.end().await;
+    probe.end().await;
     Ok(states)
 }
 
 /// Returns the messages of a queue, at most `limit` of each kind; `None` when it does not exist.
 pub(super) async fn contents(
-    link: &Link,
-    live: &Live,
+    connector: &Connector,
+    connection: &Connection,
     queue: &QueueName,
     limit: usize,
-) -> Result<Option<QueueContents>, Fault> {
-    let mut looking = Looking::at(live);
-    let exists = looking.look(names::short(queue)).await?.is_some();
-    let has_dead = exists && looking.look_at_dead(queue).await?.is_some_and(|lengths| lengths.ready > 0);
-    looking.end().await;
+) -> Result<Option<QueueContents>, AmqpError> {
+    let mut probe = QueueProbe::on(connection);
+    let exists = probe.lengths(names::short(queue)).await?.is_some();
+    let has_dead = exists && probe.dead_lengths(queue).await?.is_some_and(|lengths| lengths.ready > 0);
+    probe.end().await;
     if !exists {
         return Ok(None);
     }
     let name = queue.to_string();
-    let claimed = claims(link, live).await?.into_iter().filter(|claim| claim.origin == name);
-    let delayed = delay::waiting(live).await?.into_iter().filter(|message| message.routing_key.as_str() == name);
-    let (ready, hidden) = peek(live, names::short(queue), limit).await?;
+    let claimed = claims(connector, connection).await?.into_iter().filter(|claim| claim.origin == name);
+    let delayed = delay::waiting(connection).await?.into_iter().filter(|message| message.routing_key.as_str() == name);
+    let (ready, hidden) = peek(connection, names::short(queue), limit).await?;
     let (dead, hidden_dead) = match has_dead {
-        true => peek(live, names::dead_queue(queue), limit).await?,
+        true => peek(connection, names::dead_queue(queue), limit).await?,
         false => (Vec::new(), None),
     };
     Ok(Some(QueueContents {
@@ -127,9 +131,9 @@ pub(super) async fn contents(
 /// Returns the claims that holders report.
 ///
 /// Users that may list queues, but not ask the holders, see the queues without claims.
-async fn claims(link: &Link, live: &Live) -> Result<Vec<HeldClaim>, Fault> {
-    match holder_query::ask_all(link, live).await {
-        Err(fault @ (Fault::Refused(_) | Fault::Denied(_))) => {
+async fn claims(connector: &Connector, connection: &Connection) -> Result<Vec<HeldClaim>, AmqpError> {
+    match holder_query::ask_all(connector, connection).await {
+        Err(fault @ (AmqpError::Refused(_) | AmqpError::Denied(_))) => {
             tracing::warn!("cannot query the workers for running tests: {fault}");
             Ok(Vec::new())
         }
@@ -146,15 +150,19 @@ async fn claims(link: &Link, live: &Live) -> Result<Vec<HeldClaim>, Fault> {
 /// Lists the messages of a queue, at most `limit`, and returns each to its place, even when this process dies.
 ///
 /// Returns no messages, but the reason, if listing would do harm. An empty queue can always be listed.
-async fn peek(live: &Live, queue: ShortString, limit: usize) -> Result<(Vec<Delivery>, Option<Opaque>), Fault> {
-    let mut looking = Looking::at(live);
-    let is_empty = looking.look(queue.clone()).await?.is_none_or(|lengths| lengths.ready == 0);
-    looking.end().await;
+async fn peek(
+    connection: &Connection,
+    queue: ShortString,
+    limit: usize,
+) -> Result<(Vec<Delivery>, Option<Opaque>), AmqpError> {
+    let mut probe = QueueProbe::on(connection);
+    let is_empty = probe.lengths(queue.clone()).await?.is_none_or(|lengths| lengths.ready == 0);
+    probe.end().await;
     if is_empty {
         return Ok((Vec::new(), None));
     }
-    match looks::allowed(live, &queue).await? {
-        Ok(give_back) => Ok((Held::look(live, queue, limit, Some(give_back)).await?, None)),
+    match browsable::check(connection, &queue).await? {
+        Ok(give_back) => Ok((BrowsedMessages::list(connection, queue, limit, Some(give_back)).await?, None)),
         Err(opaque) => Ok((Vec::new(), Some(opaque))),
     }
 }

@@ -5,14 +5,14 @@ use lapin::protocol::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 
 use super::names;
-use crate::broker::Verdict;
+use crate::broker::Settlement;
 use crate::broker::failure::cut;
 use crate::broker::history::History;
 use crate::release::QueueName;
 use crate::request::{InvalidRequest, Request, RequestId};
 
 /// A request that a worker claims, with the properties of its copies.
-pub(super) struct Subject {
+pub(super) struct ClaimedRequest {
     /// Queue that the request came from.
     pub(super) origin: QueueName,
     /// Id of the request. A message that is not a request has none.
@@ -31,15 +31,15 @@ const MAX_FOREIGN_HEADERS: usize = 16 * 1024;
 const MAX_OUR_HEADER: usize = 32 * 1024;
 
 /// Maximum length of a dead letter's reason, in characters. An error may quote invalid text of any length.
-const LONGEST_REASON: usize = 2000;
+const MAX_REASON: usize = 2000;
 
 /// Our own headers that a waiting request may have.
-const OURS: [&str; 6] = [names::ATTEMPT, names::PASSES, names::FAILURES, names::MOVED, names::REASON, names::ORIGIN];
+const OURS: [&str; 6] = [names::ATTEMPT, names::HANDOVERS, names::FAILURES, names::MOVED, names::REASON, names::ORIGIN];
 
 /// Headers that a copy does not keep: our own, which are written again, those of RabbitMQ, and routing headers.
 const DROPPED: [&str; 14] = [
     names::ATTEMPT,
-    names::PASSES,
+    names::HANDOVERS,
     names::FAILURES,
     names::MOVED,
     "x-death",
@@ -62,7 +62,7 @@ pub(super) fn persistent() -> BasicProperties {
     BasicProperties::default().with_delivery_mode(PERSISTENT).with_content_type("text/plain; charset=UTF-8".into())
 }
 
-impl Subject {
+impl ClaimedRequest {
     /// Reads a delivery from a request queue.
     ///
     /// Returns it together with the request, or the reason why it is not one, and whether another holder may have had
@@ -80,7 +80,7 @@ impl Subject {
         let (request, body) = match parsed {
             Ok(request) if request.uuid().is_some() && notes.is_empty() => (Ok(request), delivery.data.clone()),
             Ok(request) => {
-                let request = request.identified();
+                let request = request.with_id();
                 let body = request.to_wire().into_bytes();
                 (Ok(request), body)
             }
@@ -97,8 +97,8 @@ impl Subject {
     }
 
     /// Returns the properties of a copy that goes back to the origin.
-    pub(super) fn properties_after(&self, verdict: &Verdict) -> BasicProperties {
-        self.with_headers(self.headers_with(&self.history.after(verdict)))
+    pub(super) fn properties_after(&self, settlement: &Settlement) -> BasicProperties {
+        self.with_headers(self.headers_with(&self.history.after(settlement)))
     }
 
     fn headers_with(&self, history: &History) -> FieldTable {
@@ -108,7 +108,7 @@ impl Subject {
     /// Returns the properties of the dead letter.
     pub(super) fn dead_properties(&self, reason: &str) -> BasicProperties {
         let mut headers = self.headers_with(&self.history);
-        headers.insert(names::REASON.into(), AMQPValue::LongString(cut(reason, LONGEST_REASON).into()));
+        headers.insert(names::REASON.into(), AMQPValue::LongString(cut(reason, MAX_REASON).into()));
         headers.insert(names::ORIGIN.into(), AMQPValue::LongString(self.origin.to_string().into()));
         self.with_headers(headers)
     }
@@ -134,13 +134,13 @@ pub fn headers_of_copy(came_with: &FieldTable) -> FieldTable {
 fn claimed_history(came_with: &FieldTable) -> History {
     let number = |name| number_header(came_with, name);
     let failures = History::failures_from(&text_of(came_with, names::FAILURES));
-    History { attempts: number(names::ATTEMPT), passes: number(names::PASSES), failures }.claimed()
+    History { attempts: number(names::ATTEMPT), handovers: number(names::HANDOVERS), failures }.claimed()
 }
 
 fn with_history(mut headers: FieldTable, history: &History) -> FieldTable {
     headers.insert(names::ATTEMPT.into(), AMQPValue::LongLongInt(history.attempts.into()));
-    if history.passes > 0 {
-        headers.insert(names::PASSES.into(), AMQPValue::LongLongInt(history.passes.into()));
+    if history.handovers > 0 {
+        headers.insert(names::HANDOVERS.into(), AMQPValue::LongLongInt(history.handovers.into()));
     }
     if !history.failures.is_empty() {
         headers.insert(names::FAILURES.into(), AMQPValue::LongString(history.failures_text().into()));
@@ -264,18 +264,18 @@ mod tests {
 
     #[test]
     fn a_request_without_an_id_gets_one_that_travels_on() {
-        let (subject, request, redelivered) = Subject::read(origin(), &delivery("gzip", FieldTable::default()));
+        let (claimed, request, redelivered) = ClaimedRequest::read(origin(), &delivery("gzip", FieldTable::default()));
         let uuid = request.unwrap().uuid().cloned();
         assert!(uuid.is_some() && !redelivered);
-        assert_eq!(Request::parse(&subject.body).unwrap().uuid().cloned(), uuid);
-        assert_eq!(subject.history.attempts, 1);
+        assert_eq!(Request::parse(&claimed.body).unwrap().uuid().cloned(), uuid);
+        assert_eq!(claimed.history.attempts, 1);
     }
 
     #[test]
     fn a_message_that_is_no_request_stays_as_it_is() {
-        let (subject, request, _) = Subject::read(origin(), &delivery("%%%", FieldTable::default()));
-        assert!(request.is_err() && subject.uuid.is_none());
-        assert_eq!(subject.body, b"%%%");
+        let (claimed, request, _) = ClaimedRequest::read(origin(), &delivery("%%%", FieldTable::default()));
+        assert!(request.is_err() && claimed.uuid.is_none());
+        assert_eq!(claimed.body, b"%%%");
     }
 
     #[test]
@@ -285,16 +285,16 @@ mod tests {
         headers.insert("x-death".into(), AMQPValue::Void);
         headers.insert("CC".into(), AMQPValue::Void);
         headers.insert("x-mine".into(), AMQPValue::Boolean(true));
-        let (subject, _, redelivered) = Subject::read(origin(), &delivery("gzip", headers));
+        let (claimed, _, redelivered) = ClaimedRequest::read(origin(), &delivery("gzip", headers));
         assert!(redelivered);
-        assert_eq!(subject.history.attempts, 3);
-        let copy = subject.properties().headers().clone().unwrap();
+        assert_eq!(claimed.history.attempts, 3);
+        let copy = claimed.properties().headers().clone().unwrap();
         let attempts = |headers: &FieldTable| number_header(headers, names::ATTEMPT);
-        let after = |subject: &Subject| subject.properties_after(&Verdict::Return).headers().clone().unwrap();
-        let returned = |subject: &Subject| attempts(&after(subject));
+        let after = |claimed: &ClaimedRequest| claimed.properties_after(&Settlement::Return).headers().clone().unwrap();
+        let returned = |claimed: &ClaimedRequest| attempts(&after(claimed));
         assert_eq!(attempts(&copy), 3);
-        assert_eq!(returned(&subject), 2, "an attempt that does not count");
-        assert_eq!(returned(&Subject::read(origin(), &delivery("gzip", FieldTable::default())).0), 1);
+        assert_eq!(returned(&claimed), 2, "an attempt that does not count");
+        assert_eq!(returned(&ClaimedRequest::read(origin(), &delivery("gzip", FieldTable::default())).0), 1);
         assert!(copy.contains_key("x-mine") && !copy.contains_key("x-death") && !copy.contains_key("CC"));
     }
 
@@ -308,9 +308,9 @@ mod tests {
             headers.insert(names::ATTEMPT.into(), AMQPValue::LongInt(2));
             headers.insert(names::MOVED.into(), AMQPValue::Boolean(true));
             let message = delivery("gzip", headers);
-            let (subject, ..) = Subject::read(origin(), &message);
-            assert_eq!(subject.history.attempts, 3);
-            for properties in [subject.properties(), moved_properties(&message), revived_properties(&message)] {
+            let (claimed, ..) = ClaimedRequest::read(origin(), &message);
+            assert_eq!(claimed.history.attempts, 3);
+            for properties in [claimed.properties(), moved_properties(&message), revived_properties(&message)] {
                 let headers = properties.headers().clone().unwrap();
                 assert_eq!(headers.contains_key("x-theirs"), is_kept, "{size}");
             }
@@ -327,8 +327,8 @@ mod tests {
         }
         headers.insert(names::MOVED.into(), AMQPValue::Boolean(true));
         let message = delivery("gzip", headers);
-        let (subject, ..) = Subject::read(origin(), &message);
-        for properties in [subject.properties(), moved_properties(&message), revived_properties(&message)] {
+        let (claimed, ..) = ClaimedRequest::read(origin(), &message);
+        for properties in [claimed.properties(), moved_properties(&message), revived_properties(&message)] {
             let headers = properties.headers().clone().unwrap();
             assert!(headers.inner().values().map(size).sum::<usize>() < 1024, "{headers:?}");
         }
@@ -337,20 +337,20 @@ mod tests {
 
     #[test]
     fn a_request_takes_its_history_along() {
-        let (first, ..) = Subject::read(origin(), &delivery("gzip", FieldTable::default()));
+        let (first, ..) = ClaimedRequest::read(origin(), &delivery("gzip", FieldTable::default()));
         let time = "2026-11-20T10:00:00Z".parse().unwrap();
         let failure =
             Failure { worker: "one".to_owned(), reason: "no testbed".to_owned(), attempt: 1, time, host: false };
         let after = std::time::Duration::from_secs(60);
-        let failed = Verdict::Later { after, failure: Some(failure.clone()), counts: true };
+        let failed = Settlement::Later { after, failure: Some(failure.clone()), counts: true };
         let headers = first.properties_after(&failed).headers().clone().unwrap();
-        let (second, _, redelivered) = Subject::read(origin(), &delivery("gzip", headers));
+        let (second, _, redelivered) = ClaimedRequest::read(origin(), &delivery("gzip", headers));
         assert!(redelivered);
-        assert_eq!((second.history.attempts, second.history.passes), (2, 0));
-        let passed = Verdict::Later { after, failure: None, counts: false };
+        assert_eq!((second.history.attempts, second.history.handovers), (2, 0));
+        let passed = Settlement::Later { after, failure: None, counts: false };
         let headers = second.properties_after(&passed).headers().clone().unwrap();
-        let (third, ..) = Subject::read(origin(), &delivery("gzip", headers));
-        assert_eq!((third.history.attempts, third.history.passes), (2, 1));
+        let (third, ..) = ClaimedRequest::read(origin(), &delivery("gzip", headers));
+        assert_eq!((third.history.attempts, third.history.handovers), (2, 1));
         assert_eq!(third.history.failures, [failure]);
         let dead = third.dead_properties(&"enough".repeat(10_000)).headers().clone().unwrap();
         assert!(dead.inner().values().map(size).sum::<usize>() < 8000);

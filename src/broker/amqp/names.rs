@@ -13,7 +13,7 @@ use crate::request::RequestId;
 /// Header: number of the attempt of a copy in a claim queue. A request that comes back keeps it.
 pub(super) const ATTEMPT: &str = "x-apt-ci-attempt";
 /// Header: number of times that the request was passed on.
-pub(super) const PASSES: &str = "x-apt-ci-passes";
+pub(super) const HANDOVERS: &str = "x-apt-ci-passes";
 /// Header: failures of earlier attempts, a JSON list.
 pub(super) const FAILURES: &str = "x-apt-ci-failures";
 /// Header: reason why a dead letter cannot be run.
@@ -33,7 +33,7 @@ pub(super) const UUID: &str = "x-apt-ci-uuid";
 /// Questions about one request do not have it: any answer to them is a proof that a claim is held.
 pub(super) const CLOSING: &str = "x-apt-ci-closing";
 /// Header of an answer: progress of the test, in JSON.
-pub(super) const NEWS: &str = "x-apt-ci-news";
+pub(super) const PROGRESS: &str = "x-apt-ci-news";
 /// Header of the last answer: names of the queues that the holder serves, a JSON list.
 pub(super) const SERVES: &str = "x-apt-ci-serves";
 /// Header of a question: request to cancel a test, in JSON. Header of its answer: the outcome.

@@ -11,8 +11,8 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Confirmation, PublisherConfirm};
 
 use super::channel::flush;
-use super::connection::{Link, Live};
-use super::fault::Fault;
+use super::connection::{Connection, Connector};
+use super::error::AmqpError;
 use super::message::persistent;
 use super::names;
 use crate::broker::BrokerError;
@@ -22,11 +22,11 @@ use crate::request::line::Submission;
 /// Maximum number of publications without a confirmation.
 ///
 /// It is enough to use the connection fully, and small enough that the shown progress is true.
-const WINDOW: usize = 512;
+const MAX_UNCONFIRMED: usize = 512;
 /// Number of publications that are sent together.
-const BURST: usize = 25;
+const BATCH_SIZE: usize = 25;
 /// Timeout for a confirmation, after which the broker counts as unreachable.
-const PATIENCE: Duration = Duration::from_secs(10);
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Publishes a message to a queue, through the default exchange, and waits for the confirmation.
 pub(super) async fn confirmed(
@@ -34,7 +34,7 @@ pub(super) async fn confirmed(
     queue: ShortString,
     body: &[u8],
     properties: BasicProperties,
-) -> Result<(), Fault> {
+) -> Result<(), AmqpError> {
     to_exchange(channel, ShortString::default(), queue, body, properties).await
 }
 
@@ -45,10 +45,10 @@ pub(super) async fn to_exchange(
     key: ShortString,
     body: &[u8],
     properties: BasicProperties,
-) -> Result<(), Fault> {
+) -> Result<(), AmqpError> {
     let name = if exchange.as_str().is_empty() { &key } else { &exchange }.to_string();
     let confirm = start(channel, exchange, key, body, properties).await?;
-    verdict(confirm.await, &name)
+    confirmation_result(confirm.await, &name)
 }
 
 /// Sends a message, and returns its confirmation that is to come.
@@ -58,43 +58,45 @@ pub(super) async fn start(
     key: ShortString,
     body: &[u8],
     properties: BasicProperties,
-) -> Result<PublisherConfirm, Fault> {
+) -> Result<PublisherConfirm, AmqpError> {
     let options = BasicPublishOptions { mandatory: true, immediate: false };
     Ok(channel.basic_publish(exchange, key, options, body, properties).await?)
 }
 
 /// Returns the meaning of a confirmation.
-pub(super) fn verdict(confirmation: lapin::Result<Confirmation>, queue: &str) -> Result<(), Fault> {
+pub(super) fn confirmation_result(confirmation: lapin::Result<Confirmation>, queue: &str) -> Result<(), AmqpError> {
     match confirmation? {
         Confirmation::Ack(None) => Ok(()),
         // An unroutable message is also confirmed, together with the returned message.
-        Confirmation::Ack(Some(_)) => Err(Fault::Missing(format!("the queue {queue} does not exist"))),
-        Confirmation::Nack(_) => Err(Fault::Away(format!("the broker could not store a message for {queue}"))),
-        Confirmation::NotRequested => Err(Fault::Refused("the channel has no publisher confirms".to_owned())),
+        Confirmation::Ack(Some(_)) => Err(AmqpError::Missing(format!("the queue {queue} does not exist"))),
+        Confirmation::Nack(_) => {
+            Err(AmqpError::Unreachable(format!("the broker could not store a message for {queue}")))
+        }
+        Confirmation::NotRequested => Err(AmqpError::Refused("the channel has no publisher confirms".to_owned())),
     }
 }
 
 /// Publishes requests in order, with several on their way at a time. `progress` gets the number of confirmed ones.
 pub(super) async fn submit(
-    link: &Link,
+    connector: &Connector,
     submissions: &[Submission],
     sent_before: &HashSet<RequestId>,
     progress: &mut (dyn FnMut(usize) + Send),
 ) -> Result<(), BrokerError> {
     let total = submissions.len();
-    let live = link.publishing().await?;
-    let channel = live.confirming_channel().await.map_err(|fault| link.error("open a channel", fault))?;
+    let connection = connector.publishing().await?;
+    let channel = connection.confirming_channel().await.map_err(|fault| connector.error("open a channel", fault))?;
     let mut pipeline =
-        Pipeline { live, channel, sent_before, waiting: VecDeque::new(), sent: 0, confirmed: 0, progress };
+        Pipeline { connection, channel, sent_before, waiting: VecDeque::new(), sent: 0, confirmed: 0, progress };
     let outcome = pipeline.run(submissions).await;
-    let Pipeline { live, channel, sent, confirmed, .. } = pipeline;
-    live.close(&channel).await;
+    let Pipeline { connection, channel, sent, confirmed, .. } = pipeline;
+    connection.close(&channel).await;
     match outcome {
         Ok(()) => Ok(()),
-        Err((Fault::Missing(_), submission)) if total == 1 => {
+        Err((AmqpError::Missing(_), submission)) if total == 1 => {
             Err(BrokerError::NoSuchQueue { queue: submission.queue.clone(), nearest: Vec::new() })
         }
-        Err((fault @ Fault::Denied(_), _)) if confirmed == 0 => Err(link.error("submit requests", fault)),
+        Err((fault @ AmqpError::Denied(_), _)) if confirmed == 0 => Err(connector.error("submit requests", fault)),
         Err((fault, _)) => {
             let possible = sent.saturating_sub(confirmed);
             Err(BrokerError::Unconfirmed { confirmed, possible, total, reason: fault.to_string() })
@@ -109,22 +111,22 @@ const NOWHERE: &str = "apt-ci.nowhere";
 ///
 /// RabbitMQ reports an alarm only to connections that have published. Without this check, many requests could be on
 /// their way by then, and it would be unknown which of them are queued when the alarm is over.
-pub(super) async fn probe(link: &Link) -> Result<(), BrokerError> {
-    let live = link.publishing().await?;
+pub(super) async fn probe(connector: &Connector) -> Result<(), BrokerError> {
+    let connection = connector.publishing().await?;
     let probe = async {
-        let channel = live.confirming_channel().await?;
+        let channel = connection.confirming_channel().await?;
         let options = BasicPublishOptions { mandatory: true, immediate: false };
         let (exchange, properties) = (ShortString::default(), BasicProperties::default());
         channel.basic_publish(exchange, NOWHERE.into(), options, &[], properties).await?.await?;
         // A broker with an alarm has blocked the connection by now, and does not answer.
         tokio::select! {
-            alarm = live.blocked() => return Err(alarm),
+            alarm = connection.blocked() => return Err(alarm),
             flushed = flush(&channel) => flushed?,
         }
-        live.close(&channel).await;
+        connection.close(&channel).await;
         Ok(())
     };
-    live.in_time(probe).await.map_err(|fault| link.error("submit requests", fault))
+    connection.with_timeout(probe).await.map_err(|fault| connector.error("submit requests", fault))
 }
 
 /// Returns the body and properties of a request. One that may have been sent before is marked.
@@ -132,7 +134,7 @@ fn message(submission: &Submission, sent_before: &HashSet<RequestId>) -> (String
     // Requests of commands have ids already.
     let request = match submission.request.uuid() {
         Some(_) => Cow::Borrowed(&submission.request),
-        None => Cow::Owned(submission.request.clone().identified()),
+        None => Cow::Owned(submission.request.clone().with_id()),
     };
     let mut properties = persistent();
     if let Some(uuid) = request.uuid() {
@@ -147,7 +149,7 @@ fn message(submission: &Submission, sent_before: &HashSet<RequestId>) -> (String
 }
 
 struct Pipeline<'a> {
-    live: Live,
+    connection: Connection,
     channel: Channel,
     sent_before: &'a HashSet<RequestId>,
     waiting: VecDeque<(PublisherConfirm, &'a Submission)>,
@@ -158,12 +160,12 @@ struct Pipeline<'a> {
 }
 
 impl<'a> Pipeline<'a> {
-    async fn run(&mut self, submissions: &'a [Submission]) -> Result<(), (Fault, &'a Submission)> {
-        for burst in submissions.chunks(BURST) {
-            while self.waiting.len() + burst.len() > WINDOW {
+    async fn run(&mut self, submissions: &'a [Submission]) -> Result<(), (AmqpError, &'a Submission)> {
+        for batch in submissions.chunks(BATCH_SIZE) {
+            while self.waiting.len() + batch.len() > MAX_UNCONFIRMED {
                 self.confirm_one().await?;
             }
-            if let Err(failed) = self.publish(burst).await {
+            if let Err(failed) = self.publish(batch).await {
                 // Confirmations that arrived before the channel was lost count.
                 while !self.waiting.is_empty() {
                     self.confirm_one().await?;
@@ -178,31 +180,31 @@ impl<'a> Pipeline<'a> {
     }
 
     /// Sends some requests together, in order. Otherwise each would wait until the previous one has left this machine.
-    async fn publish(&mut self, burst: &'a [Submission]) -> Result<(), (Fault, &'a Submission)> {
+    async fn publish(&mut self, batch: &'a [Submission]) -> Result<(), (AmqpError, &'a Submission)> {
         let messages: Vec<(String, BasicProperties)> =
-            burst.iter().map(|submission| message(submission, self.sent_before)).collect();
-        let publications = burst.iter().zip(&messages).map(|(submission, (wire, properties))| {
+            batch.iter().map(|submission| message(submission, self.sent_before)).collect();
+        let publications = batch.iter().zip(&messages).map(|(submission, (wire, properties))| {
             let (exchange, key) = (ShortString::default(), names::short(&submission.queue));
             start(&self.channel, exchange, key, wire.as_bytes(), properties.clone())
         });
-        self.sent += burst.len();
+        self.sent += batch.len();
         // Publications are sent in the order in which they are started.
-        let sent = bounded(&self.live, async { Ok(join_all(publications).await) }).await;
-        let sent = match (sent, burst.first()) {
+        let sent = bounded(&self.connection, async { Ok(join_all(publications).await) }).await;
+        let sent = match (sent, batch.first()) {
             (Ok(sent), _) => sent,
             (Err(fault), Some(first)) => return Err((fault, first)),
             (Err(_), None) => return Ok(()),
         };
-        for (publication, submission) in sent.into_iter().zip(burst) {
+        for (publication, submission) in sent.into_iter().zip(batch) {
             self.waiting.push_back((publication.map_err(|fault| (fault, submission))?, submission));
         }
         Ok(())
     }
 
-    async fn confirm_one(&mut self) -> Result<(), (Fault, &'a Submission)> {
+    async fn confirm_one(&mut self) -> Result<(), (AmqpError, &'a Submission)> {
         let Some((confirm, submission)) = self.waiting.pop_front() else { return Ok(()) };
         let queue = submission.queue.to_string();
-        let outcome = bounded(&self.live, async { verdict(confirm.await, &queue) }).await;
+        let outcome = bounded(&self.connection, async { confirmation_result(confirm.await, &queue) }).await;
         outcome.map_err(|fault| (fault, submission))?;
         self.confirmed += 1;
         (self.progress)(self.confirmed);
@@ -211,14 +213,17 @@ impl<'a> Pipeline<'a> {
 }
 
 /// Waits for one answer of the broker, with a timeout.
-async fn bounded<T>(live: &Live, answer: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+async fn bounded<T>(
+    connection: &Connection,
+    answer: impl Future<Output = Result<T, AmqpError>>,
+) -> Result<T, AmqpError> {
     tokio::select! {
         biased;
         answer = answer => answer,
         // The first confirmations, or the end of an alarm, may come within a moment. A longer alarm is not waited for.
-        () = tokio::time::sleep(PATIENCE) => Err(live.alarm().unwrap_or_else(|| {
-            Fault::Away(format!("the broker sent no confirmation for {} seconds", PATIENCE.as_secs()))
+        () = tokio::time::sleep(CONFIRM_TIMEOUT) => Err(connection.alarm().unwrap_or_else(|| {
+            AmqpError::Unreachable(format!("the broker sent no confirmation for {} seconds", CONFIRM_TIMEOUT.as_secs()))
         })),
-        fault = live.ended() => Err(fault),
+        fault = connection.ended() => Err(fault),
     }
 }

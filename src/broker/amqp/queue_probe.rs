@@ -4,15 +4,15 @@ use lapin::Channel;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::{FieldTable, ShortString};
 
-use super::channel::{close, in_time};
-use super::connection::Live;
-use super::fault::Fault;
+use super::channel::{close, with_timeout};
+use super::connection::Connection;
+use super::error::AmqpError;
 
 /// Asks for the lengths of queues, one after the other.
 ///
 /// The broker closes the channel after a question about a queue that does not exist, so a new one is opened then.
-pub(super) struct Looking<'a> {
-    pub(super) live: &'a Live,
+pub(super) struct QueueProbe<'a> {
+    pub(super) connection: &'a Connection,
     pub(super) channel: Option<Channel>,
 }
 
@@ -22,27 +22,27 @@ pub(super) struct Lengths {
     pub(super) consumers: u64,
 }
 
-impl<'a> Looking<'a> {
-    pub(super) fn at(live: &'a Live) -> Self {
-        Self { live, channel: None }
+impl<'a> QueueProbe<'a> {
+    pub(super) fn on(connection: &'a Connection) -> Self {
+        Self { connection, channel: None }
     }
 
     /// Returns the lengths of a queue; `None` when it does not exist.
-    pub(super) async fn look(&mut self, queue: ShortString) -> Result<Option<Lengths>, Fault> {
+    pub(super) async fn lengths(&mut self, queue: ShortString) -> Result<Option<Lengths>, AmqpError> {
         // This connection must not publish: while an alarm is on, the broker would read nothing more from it.
         let channel = match self.channel.take() {
             Some(channel) => channel,
-            None => in_time(self.live.channel()).await?,
+            None => with_timeout(self.connection.channel()).await?,
         };
         let options = QueueDeclareOptions { passive: true, ..Default::default() };
         let asked = async { Ok(channel.queue_declare(queue, options, FieldTable::default()).await?) };
-        match in_time(asked).await {
+        match with_timeout(asked).await {
             Ok(queue) => {
                 self.channel = Some(channel);
                 let (ready, consumers) = (queue.message_count().into(), queue.consumer_count().into());
                 Ok(Some(Lengths { ready, consumers }))
             }
-            Err(Fault::Missing(_)) => Ok(None),
+            Err(AmqpError::Missing(_)) => Ok(None),
             Err(fault) => Err(fault),
         }
     }

@@ -15,9 +15,9 @@ use lapin::message::Delivery;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::{AMQPValue, ShortString};
 
-use super::connection::Live;
-use super::fault::Fault;
-use super::kinds::{Kind, TrialOf};
+use super::connection::Connection;
+use super::error::AmqpError;
+use super::kind_cache::{Kind, TrialSubject};
 use super::message::persistent;
 use super::{names, publish};
 
@@ -38,16 +38,16 @@ const MAX_BYTES: i32 = 1024 * 1024;
 
 /// A queue for notes.
 #[derive(Clone, Copy)]
-pub(super) struct Notes {
+pub(super) struct NoteQueue {
     pub(super) queue: &'static str,
     /// Time for which a note is valid, in milliseconds.
     ttl: i32,
 }
 
 /// Notes of a queue's name and a number, valid for a week. If messages wait for longer, they are noted again.
-pub(super) const NEEDED: Notes = Notes { queue: names::RETURNS_NEEDED, ttl: 7 * 24 * 3_600_000 };
+pub(super) const NEEDED: NoteQueue = NoteQueue { queue: names::RETURNS_NEEDED, ttl: 7 * 24 * 3_600_000 };
 /// Notes of trials, in the form of [`shown`].
-pub(super) const TRIED: Notes = Notes { queue: names::RETURNS_TRIED, ttl: 60_000 };
+pub(super) const TRIED: NoteQueue = NoteQueue { queue: names::RETURNS_TRIED, ttl: 60_000 };
 
 /// Number of returns that are tried out for messages that were never returned.
 pub(super) const FIRST_TRIAL: u32 = TRIALS[0];
@@ -77,7 +77,7 @@ fn trial_for(count: u32) -> u32 {
 }
 
 /// Returns the text of a trial's note.
-pub(super) fn shown((queue, limit, returns): &TrialOf) -> String {
+pub(super) fn shown((queue, limit, returns): &TrialSubject) -> String {
     let limit = limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string());
     format!("{queue} {limit} {returns}")
 }
@@ -85,36 +85,36 @@ pub(super) fn shown((queue, limit, returns): &TrialOf) -> String {
 /// Notes how many returns held messages need, before they are returned.
 ///
 /// On failure, this process knows the number all the same. A process that is killed while it holds them notes nothing.
-pub(super) async fn note_needed(live: &Live, queue: &ShortString, messages: &[Delivery]) {
-    if !live.kinds.are_returns_counted() {
+pub(super) async fn note_needed(connection: &Connection, queue: &ShortString, messages: &[Delivery]) {
+    if !connection.kinds.are_returns_counted() {
         return;
     }
     let needed = trial_for(messages.iter().map(count).max().unwrap_or_default());
-    if needed > live.kinds.needed(queue).unwrap_or(FIRST_TRIAL) {
-        live.kinds.note_needed(queue, needed);
-        NEEDED.note(live, &format!("{queue} {needed}")).await;
+    if needed > connection.kinds.needed(queue).unwrap_or(FIRST_TRIAL) {
+        connection.kinds.note_needed(queue, needed);
+        NEEDED.note(connection, &format!("{queue} {needed}")).await;
     }
 }
 
 /// Notes that the message stayed in this trial.
-pub(super) async fn note_tried(live: &Live, trial: &TrialOf) {
-    TRIED.note(live, &shown(trial)).await;
+pub(super) async fn note_tried(connection: &Connection, trial: &TrialSubject) {
+    TRIED.note(connection, &shown(trial)).await;
 }
 
-impl Notes {
-    async fn note(self, live: &Live, note: &str) {
+impl NoteQueue {
+    async fn note(self, connection: &Connection, note: &str) {
         // Workers may be waiting for messages that are held meanwhile.
-        match tokio::time::timeout(NOTE_TIMEOUT, self.write(live, note)).await {
+        match tokio::time::timeout(NOTE_TIMEOUT, self.write(connection, note)).await {
             Ok(Ok(())) => {}
             Ok(Err(fault)) => tracing::debug!("{note:?} is not noted in {}: {fault}", self.queue),
             Err(_) => tracing::debug!("{note:?} is not noted in {}: no answer", self.queue),
         }
     }
 
-    async fn write(self, live: &Live, note: &str) -> Result<(), Fault> {
+    async fn write(self, connection: &Connection, note: &str) -> Result<(), AmqpError> {
         // A connection that lists queues must not publish: while an alarm is on, the broker would read nothing more
         // from it.
-        let (publishing, channel) = live.publishing_channel().await?;
+        let (publishing, channel) = connection.publishing_channel().await?;
         let written = async {
             tokio::select! {
                 alarm = publishing.blocked() => Err(alarm),
@@ -124,13 +124,13 @@ impl Notes {
                 } => written,
             }
         };
-        let written = publishing.in_time(written).await;
+        let written = publishing.with_timeout(written).await;
         publishing.close(&channel).await;
         written
     }
 
     /// Creates the queue if it does not exist. Returns whether there are notes, also when another process holds them.
-    pub(super) async fn declare(self, channel: &Channel) -> Result<bool, Fault> {
+    pub(super) async fn declare(self, channel: &Channel) -> Result<bool, AmqpError> {
         let options = QueueDeclareOptions { durable: true, ..Default::default() };
         let mut arguments = Kind::CLASSIC.arguments();
         arguments.insert("x-max-length".into(), AMQPValue::LongInt(MAX_NOTES));

@@ -12,63 +12,63 @@ use lapin::types::{FieldTable, ShortString};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::acquire::{self, Locking};
+use super::acquire::{self, LockOutcome};
 use super::channel;
-use super::claim_queue::{ClaimQueue, Shelf};
-use super::claims::{Place, Serving};
-use super::connection::{Link, Live};
-use super::copy::Copy;
-use super::fault::Fault;
-use super::keeper::{AmqpHold, Keeper};
-use super::message::Subject;
-use super::roll_call::Presence;
-use super::survey::Survey;
+use super::claim_queue::{ClaimQueue, ClaimQueuePool};
+use super::claim_task::{AmqpClaim, ClaimParts};
+use super::claimed_message::ClaimedMessage;
+use super::claims::{ClaimRegistration, SlotRegistration};
+use super::connection::{Connection, Connector};
+use super::depth_cache::DepthCache;
+use super::error::AmqpError;
+use super::message::ClaimedRequest;
+use super::query_responder::QueryResponder;
 use super::{delay, names, queues};
 use crate::broker::claim_step::ClaimLog;
 use crate::broker::new_claim::NewClaim;
-use crate::broker::rotation::Waiting;
-use crate::broker::{BrokerError, ClaimStep, Rotation, Verdict, Wait};
+use crate::broker::rotation::WaitGuard;
+use crate::broker::{BrokerError, ClaimStep, Rotation, Settlement, Wait};
 use crate::release::QueueName;
 
 /// Time after an outage for which an idle slot takes no requests.
 ///
 /// Workers whose tests have gone on acquire their claims again meanwhile: the requests that this slot would take are
 /// most likely theirs.
-const AFTER_YOU: Duration = Duration::from_secs(5);
+const RECLAIM_GRACE: Duration = Duration::from_secs(5);
 /// Pause between attempts on a connection that is alive.
-const PAUSE: Duration = Duration::from_millis(500);
+const RETRY_DELAY: Duration = Duration::from_millis(500);
 /// Interval between checks while only requests in delay queues are left.
-const LOOK_FOR_DELAYED_EVERY: Duration = Duration::from_secs(1);
+const DELAYED_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Time after which an earlier interruption no longer counts.
-const FORGET_AFTER: Duration = Duration::from_secs(60);
+const FAILURE_TTL: Duration = Duration::from_secs(60);
 /// Interval between checks that the broker still counts the consumers of a waiting slot.
-const CHECK_CONSUMERS_EVERY: Duration = Duration::from_secs(30);
+const CONSUMER_CHECK_INTERVAL: Duration = Duration::from_secs(30);
 /// Pause between checks that find all queues empty.
-const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
+const EMPTY_POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Number of checks after which queues count as empty.
 ///
 /// On its way from its delay queue, a request is in no queue for a moment.
-const LOOKS: u8 = 2;
+const EMPTY_POLLS: u8 = 2;
 /// Delays of a request while another one with its id runs, by the number of times that it was passed on.
-const WAIT_FOR_NAMESAKE: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(60)];
+const NAMESAKE_DELAYS: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(60)];
 /// Number of checks while there are other consumers, which may be listing messages, and return them in a moment.
-const LOOKS_BESIDE_OTHERS: u8 = 20;
+const EMPTY_POLLS_BESIDE_OTHERS: u8 = 20;
 
 /// A slot at RabbitMQ.
 pub struct AmqpSlot {
-    link: Arc<Link>,
-    shelf: Arc<Shelf>,
+    connector: Arc<Connector>,
+    pool: Arc<ClaimQueuePool>,
     rotation: Rotation,
-    survey: Survey,
+    depths: DepthCache,
     /// Channel for taking requests. Requests that are not acknowledged return when it is closed.
     channel: Option<Channel>,
-    presence: Arc<Presence>,
-    _serving: Serving,
+    responder: Arc<QueryResponder>,
+    _registration: SlotRegistration,
 }
 
 /// A request that was taken from its queue and is not ours yet: the delivery is not acknowledged.
-struct Taken {
+struct TakenRequest {
     queue: QueueName,
     delivery: Delivery,
     /// The ended wait that brought it.
@@ -79,7 +79,7 @@ struct Taken {
 struct EndedWait {
     channel: Channel,
     consumers: Box<dyn Send>,
-    waiting: Waiting,
+    waiting: WaitGuard,
 }
 
 impl EndedWait {
@@ -96,7 +96,7 @@ impl EndedWait {
 
 /// Outcome of an attempt to take ownership of a request.
 enum Outcome {
-    Claimed(Box<NewClaim<AmqpHold>>),
+    Claimed(Box<NewClaim<AmqpClaim>>),
     /// Another worker runs it, or it waits until another request with its id has run.
     Elsewhere,
     /// `stop` came first; the request is back in its queue.
@@ -104,10 +104,18 @@ enum Outcome {
 }
 
 impl AmqpSlot {
-    pub(super) fn new(link: Arc<Link>, rotation: Rotation, presence: Arc<Presence>) -> Self {
-        let shelf = Arc::new(Shelf::of_a_new_slot(rotation.queues().to_vec()));
-        let serving = Serving::start(&link.roll, rotation.queues());
-        Self { link, shelf, rotation, survey: Survey::default(), channel: None, presence, _serving: serving }
+    pub(super) fn new(connector: Arc<Connector>, rotation: Rotation, responder: Arc<QueryResponder>) -> Self {
+        let pool = Arc::new(ClaimQueuePool::of_a_new_slot(rotation.queues().to_vec()));
+        let registration = SlotRegistration::start(&connector.registry, rotation.queues());
+        Self {
+            connector,
+            pool,
+            rotation,
+            depths: DepthCache::default(),
+            channel: None,
+            responder,
+            _registration: registration,
+        }
     }
 
     /// Claims the next request: see [`super::super::Slot::claim`].
@@ -118,16 +126,16 @@ impl AmqpSlot {
         &mut self,
         wait: Wait,
         stop: &CancellationToken,
-    ) -> Result<Option<NewClaim<AmqpHold>>, BrokerError> {
+    ) -> Result<Option<NewClaim<AmqpClaim>>, BrokerError> {
         let mut failures = 0;
         let mut last_failure = Instant::now();
         while !stop.is_cancelled() {
-            let live = match wait {
-                Wait::UntilEmpty => self.link.live().await?,
+            let connection = match wait {
+                Wait::UntilEmpty => self.connector.connection().await?,
                 Wait::ForOne => {
                     tokio::select! {
-                        live = self.link.persistently() => match live {
-                            Some(live) => live,
+                        connection = self.connector.persistently() => match connection {
+                            Some(connection) => connection,
                             // The broker was closed.
                             None => return Ok(None),
                         },
@@ -135,30 +143,30 @@ impl AmqpSlot {
                     }
                 }
             };
-            if live.number > 1 {
+            if connection.number > 1 {
                 tokio::select! {
-                    () = tokio::time::sleep_until(live.since + AFTER_YOU) => {}
+                    () = tokio::time::sleep_until(connection.since + RECLAIM_GRACE) => {}
                     () = stop.cancelled() => return Ok(None),
                 }
             }
             tokio::select! {
-                () = self.presence.settled() => {}
+                () = self.responder.settled() => {}
                 () = stop.cancelled() => return Ok(None),
             }
             if wait == Wait::ForOne {
                 // A claim needs a publication.
                 tokio::select! {
-                    () = live.unblocked() => {}
+                    () = connection.unblocked() => {}
                     () = stop.cancelled() => return Ok(None),
                 }
             }
-            let fault = match self.attempt(&live, wait, stop).await {
+            let fault = match self.attempt(&connection, wait, stop).await {
                 Ok(claim) => return Ok(claim),
                 Err(fault) => fault,
             };
             // Unacknowledged requests return when the channel is closed.
             if let Some(channel) = self.channel.take() {
-                if live.alarm().is_some() {
+                if connection.alarm().is_some() {
                     // A broker with an alarm notices that when the alarm is over.
                     tokio::spawn(async move { channel::close(&channel).await });
                 } else {
@@ -166,30 +174,30 @@ impl AmqpSlot {
                 }
             }
             // An interruption that is long over says nothing about this one.
-            failures = if last_failure.elapsed() > FORGET_AFTER { 1 } else { failures + 1 };
+            failures = if last_failure.elapsed() > FAILURE_TTL { 1 } else { failures + 1 };
             last_failure = Instant::now();
             match fault {
                 // A queue was deleted, or a broker came back without it.
-                Fault::Missing(_) => {
-                    live.kinds.forget_all();
-                    match queues::declare(&live, self.rotation.queues()).await {
+                AmqpError::Missing(_) => {
+                    connection.kinds.forget_all();
+                    match queues::declare(&connection, self.rotation.queues()).await {
                         // The broker became unreachable meanwhile.
-                        Err(Fault::Away(reason) | Fault::Blocked(reason)) if wait == Wait::ForOne => {
+                        Err(AmqpError::Unreachable(reason) | AmqpError::Blocked(reason)) if wait == Wait::ForOne => {
                             tracing::warn!("declaring the queues was interrupted: {reason}");
                         }
-                        declared => declared.map_err(|fault| self.link.error("declare the queues", fault))?,
+                        declared => declared.map_err(|fault| self.connector.error("declare the queues", fault))?,
                     }
                 }
-                Fault::Away(reason) if wait == Wait::ForOne || failures < 2 => {
+                AmqpError::Unreachable(reason) if wait == Wait::ForOne || failures < 2 => {
                     tracing::warn!("taking requests was interrupted: {reason}");
                 }
-                Fault::Blocked(reason) if wait == Wait::ForOne => {
+                AmqpError::Blocked(reason) if wait == Wait::ForOne => {
                     tracing::warn!("no requests are taken for now: {reason}");
                 }
-                fault => return Err(self.link.error("take a request", fault)),
+                fault => return Err(self.connector.error("take a request", fault)),
             }
             tokio::select! {
-                () = tokio::time::sleep(PAUSE) => {}
+                () = tokio::time::sleep(RETRY_DELAY) => {}
                 () = stop.cancelled() => {}
             }
         }
@@ -198,26 +206,26 @@ impl AmqpSlot {
 
     async fn attempt(
         &mut self,
-        live: &Live,
+        connection: &Connection,
         wait: Wait,
         stop: &CancellationToken,
-    ) -> Result<Option<NewClaim<AmqpHold>>, Fault> {
+    ) -> Result<Option<NewClaim<AmqpClaim>>, AmqpError> {
         loop {
             let channel = match self.channel.take() {
                 Some(channel) if channel.status().connected() => channel,
-                _ => live.channel().await?,
+                _ => connection.channel().await?,
             };
             self.channel = Some(channel.clone());
             // The claim queue is ready before a request comes.
-            let claims = self.shelf.take(live).await?;
-            let taken = match self.take(live, &channel, wait, stop).await {
+            let claims = self.pool.take(connection).await?;
+            let taken = match self.take(connection, &channel, wait, stop).await {
                 Ok(Some(taken)) => taken,
                 none => {
-                    self.shelf.put(claims).await;
+                    self.pool.put(claims).await;
                     return none.map(|_| None);
                 }
             };
-            match self.secure(live, &channel, claims, taken, stop).await? {
+            match self.take_ownership(connection, &channel, claims, taken, stop).await? {
                 Outcome::Claimed(claim) => return Ok(Some(*claim)),
                 Outcome::Stopped => return Ok(None),
                 Outcome::Elsewhere => {}
@@ -228,39 +236,39 @@ impl AmqpSlot {
     /// Takes a request. While there are any, each queue has its turn; a slot consumes only when all queues are empty.
     async fn take(
         &mut self,
-        live: &Live,
+        connection: &Connection,
         channel: &Channel,
         wait: Wait,
         stop: &CancellationToken,
-    ) -> Result<Option<Taken>, Fault> {
+    ) -> Result<Option<TakenRequest>, AmqpError> {
         let rotation = self.rotation.clone();
         let mut empty = 0;
         loop {
             let taken = tokio::select! {
                 asking = rotation.asking() => {
-                    let taken = live.in_time(self.ask(channel)).await;
+                    let taken = connection.with_timeout(self.ask(channel)).await;
                     drop(asking);
                     taken?
                 }
                 () = stop.cancelled() => return Ok(None),
             };
             match (taken, wait) {
-                (None, Wait::ForOne) => return self.wait(live, channel, stop).await,
+                (None, Wait::ForOne) => return self.wait(connection, channel, stop).await,
                 (None, Wait::UntilEmpty) => {
-                    let needed = if self.survey.others_consume { LOOKS_BESIDE_OTHERS } else { LOOKS };
-                    let (asked, queues) = (live.clone(), rotation.queues().to_vec());
+                    let needed = if self.depths.others_consume { EMPTY_POLLS_BESIDE_OTHERS } else { EMPTY_POLLS };
+                    let (asked, queues) = (connection.clone(), rotation.queues().to_vec());
                     // A task of its own, which ends also when this one is no longer waited for.
-                    let looking = tokio::spawn(async move { delay::any_waiting(&asked, &queues).await });
+                    let probe = tokio::spawn(async move { delay::any_waiting(&asked, &queues).await });
                     let delayed = tokio::select! {
-                        delayed = looking => delayed.map_err(|error| Fault::Away(error.to_string()))??,
+                        delayed = probe => delayed.map_err(|error| AmqpError::Unreachable(error.to_string()))??,
                         () = stop.cancelled() => return Ok(None),
                     };
                     let pause = if delayed {
                         empty = 0;
-                        LOOK_FOR_DELAYED_EVERY
+                        DELAYED_POLL_INTERVAL
                     } else {
                         empty += 1;
-                        LOOK_AGAIN_AFTER
+                        EMPTY_POLL_INTERVAL
                     };
                     if empty >= needed {
                         return Ok(None);
@@ -269,7 +277,7 @@ impl AmqpSlot {
                         () = tokio::time::sleep(pause) => {}
                         () = stop.cancelled() => return Ok(None),
                     }
-                    self.survey = Survey::default();
+                    self.depths = DepthCache::default();
                 }
                 (taken, _) => return Ok(taken),
             }
@@ -279,15 +287,15 @@ impl AmqpSlot {
     /// Asks the queues in the order of the rotation.
     ///
     /// Queues that were just found empty are not asked until all others are empty, too.
-    async fn ask(&mut self, channel: &Channel) -> Result<Option<Taken>, Fault> {
-        let Self { rotation, survey, .. } = self;
+    async fn ask(&mut self, channel: &Channel) -> Result<Option<TakenRequest>, AmqpError> {
+        let Self { rotation, depths, .. } = self;
         let mut certain = false;
-        if survey.is_outdated() {
-            survey.make(channel, rotation.queues()).await?;
+        if depths.is_outdated() {
+            depths.refresh(channel, rotation.queues()).await?;
             certain = true;
         }
         loop {
-            let next = rotation.order().into_iter().find(|index| survey.ready[*index] > 0);
+            let next = rotation.order().into_iter().find(|index| depths.ready[*index] > 0);
             let out_of_turn = |index: usize| rotation.is_huge(index) && !rotation.huge_is_due();
             match next {
                 None if certain => return Ok(None),
@@ -296,14 +304,14 @@ impl AmqpSlot {
                     let queue = &rotation.queues()[index];
                     let message = channel.basic_get(names::short(queue), BasicGetOptions::default()).await?;
                     if let Some(message) = message {
-                        survey.ready[index] -= 1;
+                        depths.ready[index] -= 1;
                         rotation.served(index);
-                        return Ok(Some(Taken { queue: queue.clone(), delivery: message.delivery, wait: None }));
+                        return Ok(Some(TakenRequest { queue: queue.clone(), delivery: message.delivery, wait: None }));
                     }
-                    survey.ready[index] = 0;
+                    depths.ready[index] = 0;
                 }
                 _ => {
-                    survey.make(channel, rotation.queues()).await?;
+                    depths.refresh(channel, rotation.queues()).await?;
                     certain = true;
                 }
             }
@@ -311,9 +319,14 @@ impl AmqpSlot {
     }
 
     /// Consumes from all queues until the first delivery.
-    async fn wait(&mut self, live: &Live, channel: &Channel, stop: &CancellationToken) -> Result<Option<Taken>, Fault> {
+    async fn wait(
+        &mut self,
+        connection: &Connection,
+        channel: &Channel,
+        stop: &CancellationToken,
+    ) -> Result<Option<TakenRequest>, AmqpError> {
         let waiting = self.rotation.wait();
-        let consumers = live.in_time(async {
+        let consumers = connection.with_timeout(async {
             channel.basic_qos(1, BasicQosOptions { global: false }).await?;
             let consumers = try_join_all(self.rotation.queues().iter().map(|queue| {
                 let (tag, options) = (ShortString::default(), BasicConsumeOptions::default());
@@ -336,52 +349,53 @@ impl AmqpSlot {
                 return Ok(None);
             }
             first = deliveries.next() => first.flatten(),
-            fault = live.ended() => return Err(fault),
-            fault = self.loss_of_consumers(live, channel) => return Err(fault),
+            fault = connection.ended() => return Err(fault),
+            fault = self.loss_of_consumers(connection, channel) => return Err(fault),
         };
-        let Some((index, delivery)) = first else { return Err(Fault::Missing("a queue was deleted".to_owned())) };
+        let Some((index, delivery)) = first else { return Err(AmqpError::Missing("a queue was deleted".to_owned())) };
         self.rotation.served(index);
         let wait = EndedWait { channel: channel.clone(), consumers: Box::new(deliveries), waiting };
-        Ok(Some(Taken { queue: self.rotation.queues()[index].clone(), delivery: delivery?, wait: Some(wait) }))
+        Ok(Some(TakenRequest { queue: self.rotation.queues()[index].clone(), delivery: delivery?, wait: Some(wait) }))
     }
 
     /// Waits until the broker does not answer, or counts no consumer at one of the queues.
     ///
     /// A slot must not wait for messages that the broker will never deliver.
-    async fn loss_of_consumers(&self, live: &Live, channel: &Channel) -> Fault {
+    async fn loss_of_consumers(&self, connection: &Connection, channel: &Channel) -> AmqpError {
         loop {
-            tokio::time::sleep(CHECK_CONSUMERS_EVERY).await;
-            let mut survey = Survey::default();
-            if let Err(fault) = live.in_time(survey.make(channel, self.rotation.queues())).await {
+            tokio::time::sleep(CONSUMER_CHECK_INTERVAL).await;
+            let mut depths = DepthCache::default();
+            if let Err(fault) = connection.with_timeout(depths.refresh(channel, self.rotation.queues())).await {
                 return fault;
             }
-            if let Some(queue) = survey.unconsumed.and_then(|index| self.rotation.queues().get(index)) {
-                return Fault::Away(format!("the broker has lost the consumer of {queue}"));
+            if let Some(queue) = depths.unconsumed.and_then(|index| self.rotation.queues().get(index)) {
+                return AmqpError::Unreachable(format!("the broker has lost the consumer of {queue}"));
             }
         }
     }
 
     /// Takes ownership of a request that was taken: stores a copy, acknowledges the delivery, and acquires the lock.
-    async fn secure(
+    async fn take_ownership(
         &mut self,
-        live: &Live,
+        connection: &Connection,
         channel: &Channel,
         claims: ClaimQueue,
-        taken: Taken,
+        taken: TakenRequest,
         stop: &CancellationToken,
-    ) -> Result<Outcome, Fault> {
-        let Taken { queue, delivery, wait } = taken;
-        let (subject, request, redelivered) = Subject::read(queue.clone(), &delivery);
-        let log = ClaimLog::new(self.shelf.slot(), subject.uuid.as_ref());
-        log.taken(subject.history.attempts, redelivered);
-        let mut place = Place::take(&self.link.roll, subject.uuid.as_ref(), &subject.origin, &subject.body);
-        let request_to_lock = subject.uuid.as_ref().filter(|_| place.is_some());
-        let taking_over = Copy::take_over(claims, &subject, (channel, &delivery), request_to_lock);
+    ) -> Result<Outcome, AmqpError> {
+        let TakenRequest { queue, delivery, wait } = taken;
+        let (claimed, request, redelivered) = ClaimedRequest::read(queue.clone(), &delivery);
+        let log = ClaimLog::new(self.pool.slot(), claimed.uuid.as_ref());
+        log.taken(claimed.history.attempts, redelivered);
+        let mut registration =
+            ClaimRegistration::take(&self.connector.registry, claimed.uuid.as_ref(), &claimed.origin, &claimed.body);
+        let request_to_lock = claimed.uuid.as_ref().filter(|_| registration.is_some());
+        let taking_over = ClaimedMessage::take_over(claims, &claimed, (channel, &delivery), request_to_lock);
         let (mut own, locked) = tokio::select! {
             biased;
             taken_over = taking_over => taken_over?,
             // An alarm may last: `stop` does not wait for its end. The broker undoes what is half done.
-            () = async { tokio::join!(stop.cancelled(), live.blocked()); } => {
+            () = async { tokio::join!(stop.cancelled(), connection.blocked()); } => {
                 self.channel = None;
                 return Ok(Outcome::Stopped);
             }
@@ -391,37 +405,42 @@ impl AmqpSlot {
             wait.give_back();
         }
         let free_here = || {
-            if place.is_none() {
-                place = Place::take(&self.link.roll, subject.uuid.as_ref(), &subject.origin, &subject.body);
+            if registration.is_none() {
+                registration = ClaimRegistration::take(
+                    &self.connector.registry,
+                    claimed.uuid.as_ref(),
+                    &claimed.origin,
+                    &claimed.body,
+                );
             }
-            place.is_some()
+            registration.is_some()
         };
         let locking = if locked {
-            Some(Ok(Locking::Ours { contended: false }))
+            Some(Ok(LockOutcome::Ours { contended: false }))
         } else {
             tokio::select! {
-                locking = acquire::lock(live, &subject, &mut own, true, free_here) => Some(locking),
+                locking = acquire::lock(connection, &claimed, &mut own, true, free_here) => Some(locking),
                 () = stop.cancelled() => None,
             }
         };
-        match (locking, place) {
-            (Some(Ok(Locking::Ours { contended })), Some(place)) => {
+        match (locking, registration) {
+            (Some(Ok(LockOutcome::Ours { contended })), Some(registration)) => {
                 log.step(ClaimStep::Held);
-                let history = subject.history.clone();
-                let keeper = Keeper {
-                    link: Arc::clone(&self.link),
-                    shelf: Arc::clone(&self.shelf),
+                let history = claimed.history.clone();
+                let parts = ClaimParts {
+                    connector: Arc::clone(&self.connector),
+                    pool: Arc::clone(&self.pool),
                     rotation: self.rotation.clone(),
-                    subject,
-                    place,
-                    _presence: Arc::clone(&self.presence),
+                    claimed,
+                    registration,
+                    _responder: Arc::clone(&self.responder),
                 };
-                let hold = keeper.start(live.clone(), own);
+                let backend = parts.start(connection.clone(), own);
                 let redelivered = redelivered || contended;
-                Ok(Outcome::Claimed(Box::new(NewClaim { queue, request, redelivered, history, hold })))
+                Ok(Outcome::Claimed(Box::new(NewClaim { queue, request, redelivered, history, backend })))
             }
-            (Some(Ok(Locking::Taken)), _) => {
-                let uuid = subject.uuid.as_ref().map(ToString::to_string).unwrap_or_default();
+            (Some(Ok(LockOutcome::Taken)), _) => {
+                let uuid = claimed.uuid.as_ref().map(ToString::to_string).unwrap_or_default();
                 tracing::info!("dropped a second copy of request {uuid} from {queue}: another worker runs it");
                 if let Err(fault) = own.acknowledge().await {
                     log.step(ClaimStep::GivenBack);
@@ -429,17 +448,17 @@ impl AmqpSlot {
                     return Err(fault);
                 }
                 log.step(ClaimStep::SurplusDropped);
-                self.shelf.put(own.queue).await;
+                self.pool.put(own.queue).await;
                 Ok(Outcome::Elsewhere)
             }
-            (Some(Ok(Locking::Namesake)), place) => {
+            (Some(Ok(LockOutcome::Namesake)), registration) => {
                 // From here on, this slot must not report the request as held.
-                drop(place);
-                let uuid = subject.uuid.as_ref().map(ToString::to_string).unwrap_or_default();
+                drop(registration);
+                let uuid = claimed.uuid.as_ref().map(ToString::to_string).unwrap_or_default();
                 tracing::warn!("a request from {queue} waits: another one with its id {uuid} runs");
-                match postpone(live, &own, &subject).await {
+                match postpone(connection, &own, &claimed).await {
                     Ok(()) => {
-                        self.shelf.put(own.queue).await;
+                        self.pool.put(own.queue).await;
                         Ok(Outcome::Elsewhere)
                     }
                     Err(fault) => {
@@ -449,10 +468,10 @@ impl AmqpSlot {
                     }
                 }
             }
-            (unlocked, place) => {
+            (unlocked, registration) => {
                 // The lock may be ours without our knowing: no other connection could run the request then.
                 log.step(ClaimStep::GivenBack);
-                give_back(own, &subject, place.is_some()).await;
+                give_back(own, &claimed, registration.is_some()).await;
                 match unlocked {
                     Some(Err(fault)) => Err(fault),
                     _ => Ok(Outcome::Stopped),
@@ -463,12 +482,12 @@ impl AmqpSlot {
 }
 
 /// Puts a request into a delay queue.
-async fn postpone(live: &Live, own: &Copy, subject: &Subject) -> Result<(), Fault> {
-    let passes = usize::try_from(subject.history.passes).unwrap_or(usize::MAX);
-    let after = WAIT_FOR_NAMESAKE[passes.min(WAIT_FOR_NAMESAKE.len() - 1)];
-    let verdict = Verdict::Later { after, failure: None, counts: false };
-    let log = own.queue.log(subject);
-    delay::publish(live, &own.queue.channel, subject, &verdict).await?;
+async fn postpone(connection: &Connection, own: &ClaimedMessage, claimed: &ClaimedRequest) -> Result<(), AmqpError> {
+    let handovers = usize::try_from(claimed.history.handovers).unwrap_or(usize::MAX);
+    let after = NAMESAKE_DELAYS[handovers.min(NAMESAKE_DELAYS.len() - 1)];
+    let settlement = Settlement::Later { after, failure: None, counts: false };
+    let log = own.queue.log(claimed);
+    delay::publish(connection, &own.queue.channel, claimed, &settlement).await?;
     log.step(ClaimStep::Delayed);
     own.acknowledge().await?;
     log.step(ClaimStep::Settled);
@@ -476,9 +495,9 @@ async fn postpone(live: &Live, own: &Copy, subject: &Subject) -> Result<(), Faul
 }
 
 /// Returns a request to its queue. If the lock is ours, it is released.
-async fn give_back(mut own: Copy, subject: &Subject, locked: bool) {
+async fn give_back(mut own: ClaimedMessage, claimed: &ClaimedRequest, locked: bool) {
     if locked {
-        let _ = own.queue.locks.unlock(subject).await;
+        let _ = own.queue.locks.unlock(claimed).await;
     }
     own.close().await;
 }

@@ -12,16 +12,16 @@ use std::collections::{HashMap, HashSet};
 use lapin::message::Delivery;
 use lapin::types::ShortString;
 
-use super::connection::{Link, Live};
-use super::copies::Copies;
-use super::fault::Fault;
-use super::held::Held;
-use super::kinds::GiveBack;
+use super::browse::BrowsedMessages;
+use super::connection::{Connection, Connector};
+use super::copy_publisher::CopyPublisher;
+use super::error::AmqpError;
+use super::kind_cache::ReturnMethod;
 use super::message::{moved_properties, revived_properties, text_header};
-use super::queue_probe::Looking;
-use super::{delay, looks, names};
+use super::queue_probe::QueueProbe;
+use super::{browsable, delay, names};
 use crate::broker::take_out::Extent;
-use crate::broker::{BrokerError, Choice, Message, Pile};
+use crate::broker::{BrokerError, Message, MessageState, Selector};
 use crate::release::QueueName;
 
 /// Maximum number of checks for messages that came back to a quorum queue.
@@ -31,35 +31,35 @@ const MAX_ROUNDS: usize = 5;
 type Bodies = HashSet<Vec<u8>>;
 
 /// For the body of each removed message, the number of equal ones that were to stay.
-type Kept = HashMap<Vec<u8>, usize>;
+type KeptCounts = HashMap<Vec<u8>, usize>;
 
 /// A removal of messages in one state from a queue.
-struct Taking<'a> {
-    link: &'a Link,
-    live: &'a Live,
+struct Removal<'a> {
+    connector: &'a Connector,
+    connection: &'a Connection,
     queue: ShortString,
-    pile: Pile,
+    state: MessageState,
     /// Queues that hold the messages, in the order in which every client takes from them.
     holders: Vec<ShortString>,
     /// How the remaining messages are returned. `None` for the delay queues.
-    give_back: Option<GiveBack>,
+    give_back: Option<ReturnMethod>,
 }
 
 /// Takes messages out: see [`crate::broker::Broker::take_out`] and [`crate::broker::Broker::take_everything`].
 pub(super) async fn take_out(
-    link: &Link,
-    live: &Live,
-    (queue, pile): (&QueueName, Pile),
+    connector: &Connector,
+    connection: &Connection,
+    (queue, state): (&QueueName, MessageState),
     to: Option<&QueueName>,
     extent: Extent,
-    choice: Choice,
+    selector: Selector,
 ) -> Result<usize, BrokerError> {
-    let properties = if pile == Pile::Dead { revived_properties } else { moved_properties };
+    let properties = if state == MessageState::Dead { revived_properties } else { moved_properties };
     let copies = match to {
-        Some(queue) => Some(Copies::to(link, names::short(queue), properties).await?),
+        Some(queue) => Some(CopyPublisher::to(connector, names::short(queue), properties).await?),
         None => None,
     };
-    let taken = take(link, live, (queue, pile), copies.as_ref(), extent, choice).await;
+    let taken = take(connector, connection, (queue, state), copies.as_ref(), extent, selector).await;
     if let Some(copies) = copies {
         copies.end().await;
     }
@@ -67,32 +67,34 @@ pub(super) async fn take_out(
 }
 
 async fn take(
-    link: &Link,
-    live: &Live,
-    (queue, pile): (&QueueName, Pile),
-    copies: Option<&Copies>,
+    connector: &Connector,
+    connection: &Connection,
+    (queue, state): (&QueueName, MessageState),
+    copies: Option<&CopyPublisher>,
     extent: Extent,
-    choice: Choice,
+    selector: Selector,
 ) -> Result<usize, BrokerError> {
-    let error = |fault: Fault| link.error("take requests out of a queue", fault);
+    let error = |fault: AmqpError| connector.error("take requests out of a queue", fault);
     let name = names::short(queue);
-    let holders = match pile {
-        Pile::Ready => vec![name.clone()],
-        Pile::Delayed => delay::all_queues(live).await.map_err(error)?,
-        Pile::Dead => vec![names::dead_queue(queue)],
+    let holders = match state {
+        MessageState::Ready => vec![name.clone()],
+        MessageState::Delayed => delay::all_queues(connection).await.map_err(error)?,
+        MessageState::Dead => vec![names::dead_queue(queue)],
     };
-    let Some(give_back) = way_to_give_back(live, pile, &holders, extent).await.map_err(error)? else { return Ok(0) };
+    let Some(give_back) = way_to_give_back(connection, state, &holders, extent).await.map_err(error)? else {
+        return Ok(0);
+    };
     let give_back = give_back.map_err(|opaque| BrokerError::Opaque(Box::new(opaque)))?;
-    let is_certain = match (pile, give_back) {
+    let is_certain = match (state, give_back) {
         // Some of the queues are quorum queues.
-        (Pile::Delayed, _) => false,
-        (_, Some(GiveBack::Close)) => true,
+        (MessageState::Delayed, _) => false,
+        (_, Some(ReturnMethod::Close)) => true,
         _ => extent == Extent::Everything,
     };
-    let taking = Taking { link, live, queue: name, pile, holders, give_back };
-    let (count, kept) = taking.first(copies, extent, choice).await?;
+    let removal = Removal { connector, connection, queue: name, state, holders, give_back };
+    let (count, kept) = removal.first(copies, extent, selector).await?;
     if !is_certain && count > 0 {
-        taking.again(&kept).await?;
+        removal.again(&kept).await?;
     }
     Ok(count)
 }
@@ -101,64 +103,64 @@ async fn take(
 ///
 /// `None` when there are no messages.
 async fn way_to_give_back(
-    live: &Live,
-    pile: Pile,
+    connection: &Connection,
+    state: MessageState,
     holders: &[ShortString],
     extent: Extent,
-) -> Result<Option<Result<Option<GiveBack>, crate::broker::Opaque>>, Fault> {
+) -> Result<Option<Result<Option<ReturnMethod>, crate::broker::Opaque>>, AmqpError> {
     let [holder] = holders else { return Ok(Some(Ok(None))) };
-    if pile == Pile::Delayed {
+    if state == MessageState::Delayed {
         return Ok(Some(Ok(None)));
     }
-    let mut looking = Looking::at(live);
-    let is_empty = looking.look(holder.clone()).await?.is_none_or(|lengths| lengths.ready == 0);
-    looking.end().await;
+    let mut probe = QueueProbe::on(connection);
+    let is_empty = probe.lengths(holder.clone()).await?.is_none_or(|lengths| lengths.ready == 0);
+    probe.end().await;
     if is_empty {
         return Ok(None);
     }
     Ok(Some(match extent {
-        Extent::Everything => Ok(Some(looks::least_harmful(live, holder).await?)),
-        Extent::Some => looks::allowed(live, holder).await?.map(Some),
+        Extent::Everything => Ok(Some(browsable::least_harmful(connection, holder).await?)),
+        Extent::Some => browsable::check(connection, holder).await?.map(Some),
     }))
 }
 
 /// Returns the bodies of the waiting requests; none if the queue cannot be listed. Workers detect duplicates then.
-async fn bodies_in(live: &Live, queue: ShortString) -> Result<Bodies, Fault> {
-    let mut looking = Looking::at(live);
-    let is_empty = looking.look(queue.clone()).await?.is_none_or(|lengths| lengths.ready == 0);
-    looking.end().await;
+async fn bodies_in(connection: &Connection, queue: ShortString) -> Result<Bodies, AmqpError> {
+    let mut probe = QueueProbe::on(connection);
+    let is_empty = probe.lengths(queue.clone()).await?.is_none_or(|lengths| lengths.ready == 0);
+    probe.end().await;
     if is_empty {
         return Ok(Bodies::new());
     }
-    let Ok(give_back) = looks::allowed(live, &queue).await? else { return Ok(Bodies::new()) };
-    let messages = Held::look(live, queue, usize::MAX, Some(give_back)).await?;
+    let Ok(give_back) = browsable::check(connection, &queue).await? else { return Ok(Bodies::new()) };
+    let messages = BrowsedMessages::list(connection, queue, usize::MAX, Some(give_back)).await?;
     Ok(messages.into_iter().map(|message| message.data).collect())
 }
 
-impl Taking<'_> {
-    fn error(&self, fault: Fault) -> BrokerError {
+impl Removal<'_> {
+    fn error(&self, fault: AmqpError) -> BrokerError {
         let action = match fault {
             // Only copies need room at the broker.
-            Fault::Blocked(_) => "copy all of the requests",
+            AmqpError::Blocked(_) => "copy all of the requests",
             _ => "take requests out of a queue",
         };
-        self.link.error(action, fault)
+        self.connector.error(action, fault)
     }
 
     /// Returns whether a message is of this queue: requests of all origins share the delay queues.
     fn is_ours(&self, message: &Delivery) -> bool {
-        self.pile != Pile::Delayed || message.routing_key == self.queue
+        self.state != MessageState::Delayed || message.routing_key == self.queue
     }
 
     /// Holds all messages, one queue after the other.
     ///
     /// The order is always the same, because two clients that hold some of the queues would wait for each other.
-    async fn hold(&self) -> Result<Vec<Held>, BrokerError> {
+    async fn hold(&self) -> Result<Vec<BrowsedMessages>, BrokerError> {
         let mut all = Vec::new();
         for holder in &self.holders {
             let held = match self.give_back {
-                None => Held::alone(self.live, holder.clone(), usize::MAX).await,
-                Some(give_back) => Held::all(self.live, holder.clone(), usize::MAX, give_back).await,
+                None => BrowsedMessages::alone(self.connection, holder.clone(), usize::MAX).await,
+                Some(give_back) => BrowsedMessages::all(self.connection, holder.clone(), usize::MAX, give_back).await,
             };
             match held {
                 Ok(held) => all.push(held),
@@ -174,43 +176,46 @@ impl Taking<'_> {
     /// Removes the selected messages. Returns their number, and the equal ones that stay.
     async fn first(
         &self,
-        copies: Option<&Copies>,
+        copies: Option<&CopyPublisher>,
         extent: Extent,
-        choice: Choice,
-    ) -> Result<(usize, Kept), BrokerError> {
+        selector: Selector,
+    ) -> Result<(usize, KeptCounts), BrokerError> {
         let all = self.hold().await?;
         let mut removed = vec![0; all.len()];
-        let outcome = self.choose_and_take(&all, copies, extent, choice, &mut removed).await;
+        let outcome = self.choose_and_take(&all, copies, extent, selector, &mut removed).await;
         give_back(all, &removed).await;
         outcome
     }
 
     async fn choose_and_take(
         &self,
-        all: &[Held],
-        copies: Option<&Copies>,
+        all: &[BrowsedMessages],
+        copies: Option<&CopyPublisher>,
         extent: Extent,
-        choice: Choice,
+        selector: Selector,
         removed: &mut [usize],
-    ) -> Result<(usize, Kept), BrokerError> {
+    ) -> Result<(usize, KeptCounts), BrokerError> {
         let mut places = Vec::new();
         let mut messages = Vec::new();
         for (number, held) in all.iter().enumerate() {
             for (index, message) in held.messages.iter().enumerate().filter(|(_, message)| self.is_ours(message)) {
-                let reason = (self.pile == Pile::Dead).then(|| text_header(&message.properties, names::REASON));
+                let reason =
+                    (self.state == MessageState::Dead).then(|| text_header(&message.properties, names::REASON));
                 places.push((number, index));
                 messages.push(Message { body: message.data.clone(), reason });
             }
         }
         if messages.is_empty() {
-            return Ok((0, Kept::new()));
+            return Ok((0, KeptCounts::new()));
         }
         // A killed call may have copied some of these messages already.
         let there = match copies {
-            Some(copies) => bodies_in(self.live, copies.queue.clone()).await.map_err(|fault| self.error(fault))?,
+            Some(copies) => {
+                bodies_in(self.connection, copies.queue.clone()).await.map_err(|fault| self.error(fault))?
+            }
             None => Bodies::new(),
         };
-        let chosen = choice(&messages).map_err(|error| BrokerError::NotTaken(error.to_string()))?;
+        let chosen = selector(&messages).map_err(|error| BrokerError::NotTaken(error.to_string()))?;
         let chosen: HashSet<usize> = match extent {
             Extent::Some => chosen.into_iter().filter(|index| *index < places.len()).collect(),
             Extent::Everything => (0..places.len()).collect(),
@@ -222,7 +227,7 @@ impl Taking<'_> {
             held.take_out(&indices, copies, &there).await.map_err(|fault| self.error(fault))?;
             removed[number] = indices.len();
         }
-        let (mut kept, mut stays) = (Kept::new(), Vec::new());
+        let (mut kept, mut stays) = (KeptCounts::new(), Vec::new());
         for (index, message) in messages.into_iter().enumerate() {
             if chosen.contains(&index) {
                 kept.insert(message.body, 0);
@@ -237,7 +242,7 @@ impl Taking<'_> {
     }
 
     /// Removes messages again that were removed and came back.
-    async fn again(&self, kept: &Kept) -> Result<(), BrokerError> {
+    async fn again(&self, kept: &KeptCounts) -> Result<(), BrokerError> {
         for _ in 0..MAX_ROUNDS {
             let all = self.hold().await?;
             let mut removed = vec![0; all.len()];
@@ -270,7 +275,7 @@ impl Taking<'_> {
 }
 
 /// Returns the remaining messages. `removed` has the number of removed ones in each queue.
-async fn give_back(all: Vec<Held>, removed: &[usize]) {
+async fn give_back(all: Vec<BrowsedMessages>, removed: &[usize]) {
     for (number, held) in all.into_iter().enumerate() {
         let kept = held.messages.len().saturating_sub(removed.get(number).copied().unwrap_or_default());
         held.give_back(kept).await;

@@ -15,25 +15,25 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::broker::contact::{Cancel, Cancelled, Contact, News};
+use crate::broker::test_handle::{CancelOutcome, CancelRequest, TestHandle, TestProgress};
 
 /// Timeout for a question or an answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 /// Maximum length of a line, in bytes: progress has a few kilobytes of log, with up to six bytes for a character.
-const LONGEST_LINE: u64 = 1 << 17;
+const MAX_LINE: u64 = 1 << 17;
 /// Maximum length of a socket's path, in bytes: the kernel's limit, without the final zero.
-const LONGEST_PATH: usize = 107;
+const MAX_SOCKET_PATH: usize = 107;
 
 #[derive(Serialize, Deserialize)]
 enum Question {
     News,
-    Cancel(Cancel),
+    Cancel(CancelRequest),
 }
 
 #[derive(Serialize, Deserialize)]
 enum Answer {
-    News(News),
-    Cancel(Cancelled),
+    News(TestProgress),
+    Cancel(CancelOutcome),
 }
 
 /// The folder `calls` of a queue. It is held open, so that a path that is too long for a socket can be shortened.
@@ -52,7 +52,7 @@ impl Calls {
 
     fn socket(&self, slot: &str) -> PathBuf {
         let path = self.path.join(slot);
-        if path.as_os_str().len() <= LONGEST_PATH {
+        if path.as_os_str().len() <= MAX_SOCKET_PATH {
             return path;
         }
         PathBuf::from(format!("/proc/self/fd/{}/{slot}", self.handle.as_raw_fd()))
@@ -60,13 +60,13 @@ impl Calls {
 }
 
 /// Answers questions about a test, as long as this value lives.
-pub(super) struct Attendant {
+pub(super) struct ProgressServer {
     socket: PathBuf,
     task: JoinHandle<()>,
 }
 
-impl Attendant {
-    pub(super) fn start(queue_folder: &Path, slot: &str, contact: Contact) -> io::Result<Self> {
+impl ProgressServer {
+    pub(super) fn start(queue_folder: &Path, slot: &str, test: TestHandle) -> io::Result<Self> {
         let calls = Calls::open(queue_folder)?;
         let path = calls.socket(slot);
         // The file is of an earlier test of the slot, which has ended.
@@ -79,9 +79,9 @@ impl Attendant {
             loop {
                 match listener.accept().await {
                     Ok((stream, _)) => {
-                        let contact = contact.clone();
+                        let test = test.clone();
                         tokio::spawn(async move {
-                            if let Err(error) = answer(stream, &contact).await {
+                            if let Err(error) = answer(stream, &test).await {
                                 tracing::debug!("who asked for a test has gone: {error}");
                             }
                         });
@@ -98,7 +98,7 @@ impl Attendant {
     }
 }
 
-impl Drop for Attendant {
+impl Drop for ProgressServer {
     fn drop(&mut self) {
         self.task.abort();
         remove(&self.socket);
@@ -119,17 +119,19 @@ pub(super) fn forget(queue_folder: &Path, slot: &str) {
     remove(&queue_folder.join("calls").join(slot));
 }
 
-async fn answer(stream: UnixStream, contact: &Contact) -> io::Result<()> {
+async fn answer(stream: UnixStream, test: &TestHandle) -> io::Result<()> {
     match read_line(stream).await? {
-        (mut stream, Question::News) => write_line(&mut stream, &Answer::News(contact.news())).await,
-        (mut stream, Question::Cancel(wish)) => write_line(&mut stream, &Answer::Cancel(contact.cancel(&wish))).await,
+        (mut stream, Question::News) => write_line(&mut stream, &Answer::News(test.progress())).await,
+        (mut stream, Question::Cancel(request)) => {
+            write_line(&mut stream, &Answer::Cancel(test.cancel(&request))).await
+        }
     }
 }
 
 /// Returns the progress of the slot's test; `None` when it does not answer.
-pub(super) async fn news(queue_folder: &Path, slot: &str) -> Option<News> {
+pub(super) async fn progress(queue_folder: &Path, slot: &str) -> Option<TestProgress> {
     match ask(queue_folder, slot, &Question::News).await {
-        Ok(Answer::News(news)) => Some(news),
+        Ok(Answer::News(progress)) => Some(progress),
         Ok(Answer::Cancel(_)) => None,
         Err(error) => {
             tracing::debug!(slot, "no news: {error}");
@@ -139,13 +141,13 @@ pub(super) async fn news(queue_folder: &Path, slot: &str) -> Option<News> {
 }
 
 /// Asks the slot to cancel its test.
-pub(super) async fn cancel(queue_folder: &Path, slot: &str, wish: &Cancel) -> io::Result<Cancelled> {
-    match ask(queue_folder, slot, &Question::Cancel(wish.clone())).await {
+pub(super) async fn cancel(queue_folder: &Path, slot: &str, request: &CancelRequest) -> io::Result<CancelOutcome> {
+    match ask(queue_folder, slot, &Question::Cancel(request.clone())).await {
         Ok(Answer::Cancel(cancelled)) => Ok(cancelled),
         Ok(Answer::News(_)) => Err(ErrorKind::InvalidData.into()),
         // The test has just ended, or does not listen yet.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
-            Ok(Cancelled::NotFound)
+            Ok(CancelOutcome::NotFound)
         }
         Err(error) => Err(error),
     }
@@ -158,7 +160,7 @@ async fn ask(queue_folder: &Path, slot: &str, question: &Question) -> io::Result
         write_line(&mut stream, question).await?;
         Ok(read_line(stream).await?.1)
     };
-    timeout(PATIENCE, conversation).await.map_err(|_| io::Error::from(ErrorKind::TimedOut))?
+    timeout(CALL_TIMEOUT, conversation).await.map_err(|_| io::Error::from(ErrorKind::TimedOut))?
 }
 
 async fn write_line(stream: &mut UnixStream, message: &impl Serialize) -> io::Result<()> {
@@ -169,8 +171,8 @@ async fn write_line(stream: &mut UnixStream, message: &impl Serialize) -> io::Re
 
 async fn read_line<T: serde::de::DeserializeOwned>(stream: UnixStream) -> io::Result<(UnixStream, T)> {
     let mut line = Vec::new();
-    let mut reader = BufReader::new(stream.take(LONGEST_LINE));
-    timeout(PATIENCE, reader.read_until(b'\n', &mut line))
+    let mut reader = BufReader::new(stream.take(MAX_LINE));
+    timeout(CALL_TIMEOUT, reader.read_until(b'\n', &mut line))
         .await
         .map_err(|_| io::Error::from(ErrorKind::TimedOut))??;
     let message = serde_json::from_slice(&line)?;

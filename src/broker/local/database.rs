@@ -12,7 +12,7 @@ use std::sync::mpsc;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use super::life::SlotFolder;
+use super::slot_folder::SlotFolder;
 use crate::broker::{BrokerError, CONNECT_TIMEOUT};
 use crate::release::QueueName;
 use crate::sqlite::{self, FileKind, Migration, OpenError, Options};
@@ -41,14 +41,14 @@ const OPTIONS: Options =
     Options { busy_timeout: CONNECT_TIMEOUT, has_wal: true, synchronous: "FULL", is_checked: false };
 
 /// The thread's access to the file and to the slots.
-pub(super) struct Desk {
+pub(super) struct Db {
     pub(super) connection: Connection,
     pub(super) slots: SlotFolder,
 }
 
 /// Reasons why work on the file failed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Fault {
+pub(super) enum DbError {
     #[error("{0}")]
     Sqlite(#[from] rusqlite::Error),
     #[error("{0}")]
@@ -67,7 +67,7 @@ pub(super) enum Fault {
     NotTaken(io::Error),
 }
 
-impl Fault {
+impl DbError {
     /// Whether another process has locked the file, so that another attempt may succeed.
     fn is_busy(&self) -> bool {
         matches!(self, Self::Sqlite(error) if sqlite::is_busy(error))
@@ -79,7 +79,7 @@ impl Fault {
     }
 }
 
-type Job = Box<dyn FnOnce(&mut Desk) + Send>;
+type Job = Box<dyn FnOnce(&mut Db) + Send>;
 
 /// A handle to the file.
 #[derive(Clone)]
@@ -89,7 +89,7 @@ pub(super) struct Database {
     jobs: mpsc::Sender<Job>,
 }
 
-impl Desk {
+impl Db {
     /// Begins a transaction that may write. It waits for other writers now, not half-way.
     pub(super) fn write(&mut self) -> Result<Transaction<'_>, rusqlite::Error> {
         self.connection.transaction_with_behavior(TransactionBehavior::Immediate)
@@ -107,9 +107,9 @@ impl Database {
         let path = folder.clone();
         let work = move || match open(&path) {
             Err(fault) => drop(opened.send(Err(fault))),
-            Ok(mut desk) => {
-                if opened.send(Ok(desk.slots.clone())).is_ok() {
-                    queue.into_iter().for_each(|job| job(&mut desk));
+            Ok(mut db) => {
+                if opened.send(Ok(db.slots.clone())).is_ok() {
+                    queue.into_iter().for_each(|job| job(&mut db));
                 }
             }
         };
@@ -117,7 +117,7 @@ impl Database {
         match result.await {
             Ok(Ok(slots)) => Ok(Self { folder, slots, jobs }),
             Ok(Err(fault)) if fault.is_damage() => Err(damaged(&folder, &fault)),
-            Ok(Err(Fault::Incompatible(reason))) => Err(BrokerError::Incompatible(reason)),
+            Ok(Err(DbError::Incompatible(reason))) => Err(BrokerError::Incompatible(reason)),
             Ok(Err(fault)) => Err(unreachable(explain(&fault))),
             Err(_) => Err(unreachable("its thread ended".to_owned())),
         }
@@ -135,16 +135,16 @@ impl Database {
     pub(super) async fn run<T: Send + 'static>(
         &self,
         action: &str,
-        work: impl FnOnce(&mut Desk) -> Result<T, Fault> + Send + 'static,
+        work: impl FnOnce(&mut Db) -> Result<T, DbError> + Send + 'static,
     ) -> Result<T, BrokerError> {
         let (done, result) = oneshot::channel();
         // A result that is no longer awaited is dropped here, which gives a claim back.
-        self.post(move |desk| drop(done.send(work(desk))));
+        self.post(move |db| drop(done.send(work(db))));
         match result.await {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(Fault::NoSuchQueue(queue))) => Err(BrokerError::NoSuchQueue { queue, nearest: Vec::new() }),
-            Ok(Err(Fault::NotTaken(error))) => Err(BrokerError::NotTaken(error.to_string())),
-            Ok(Err(fault @ Fault::ClaimLost)) => Err(BrokerError::ClaimLost(fault.to_string())),
+            Ok(Err(DbError::NoSuchQueue(queue))) => Err(BrokerError::NoSuchQueue { queue, nearest: Vec::new() }),
+            Ok(Err(DbError::NotTaken(error))) => Err(BrokerError::NotTaken(error.to_string())),
+            Ok(Err(fault @ DbError::ClaimLost)) => Err(BrokerError::ClaimLost(fault.to_string())),
             Ok(Err(fault)) if fault.is_busy() => {
                 Err(BrokerError::Unreachable { address: address(&self.folder), reason: explain(&fault) })
             }
@@ -160,7 +160,7 @@ impl Database {
     }
 
     /// Lets the thread do work in the background.
-    pub(super) fn post(&self, work: impl FnOnce(&mut Desk) + Send + 'static) {
+    pub(super) fn post(&self, work: impl FnOnce(&mut Db) + Send + 'static) {
         // This fails only when the thread has panicked, and then nothing can be done here.
         drop(self.jobs.send(Box::new(work)));
     }
@@ -170,30 +170,30 @@ fn address(folder: &Path) -> String {
     format!("local:{}", folder.display())
 }
 
-fn damaged(folder: &Path, fault: &Fault) -> BrokerError {
+fn damaged(folder: &Path, fault: &DbError) -> BrokerError {
     BrokerError::Damaged { file: folder.join(FILE), reason: fault.to_string() }
 }
 
-fn explain(fault: &Fault) -> String {
+fn explain(fault: &DbError) -> String {
     if fault.is_busy() { format!("another process keeps it locked ({fault})") } else { fault.to_string() }
 }
 
-fn open(folder: &Path) -> Result<Desk, Fault> {
-    let at = |path: &Path, error: &dyn std::fmt::Display| Fault::Unusable(format!("{}: {error}", path.display()));
+fn open(folder: &Path) -> Result<Db, DbError> {
+    let at = |path: &Path, error: &dyn std::fmt::Display| DbError::Unusable(format!("{}: {error}", path.display()));
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| at(folder, &error))?;
     let slots = SlotFolder::open(folder).map_err(|error| at(&folder.join("slots"), &error))?;
     let file = folder.join(FILE);
     sqlite::create(&file).map_err(|error| at(&file, &error))?;
-    let fault = |error| match Fault::Sqlite(error) {
+    let fault = |error| match DbError::Sqlite(error) {
         fault if fault.is_busy() || fault.is_damage() => fault,
         fault => at(&file, &fault),
     };
     let connection = sqlite::open(&file, &KIND, &OPTIONS).map_err(|error| match error {
         OpenError::Sqlite(error) => fault(error),
-        error => Fault::Incompatible(error.to_string()),
+        error => DbError::Incompatible(error.to_string()),
     })?;
     set_up(&connection).map_err(fault)?;
-    Ok(Desk { connection, slots })
+    Ok(Db { connection, slots })
 }
 
 fn set_up(connection: &Connection) -> rusqlite::Result<()> {

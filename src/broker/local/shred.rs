@@ -5,19 +5,19 @@
 
 use std::time::Duration;
 
-use super::database::{Desk, Fault};
+use super::database::{Db, DbError};
 use crate::broker::CONNECT_TIMEOUT;
 use crate::request::Request;
 
 /// Timeout for readers in other processes. The next deletion tries again.
-const PATIENCE: Duration = Duration::from_millis(200);
+const READERS_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Returns whether a request's text must be deleted completely. A text that is not a request may be anything.
 pub(super) fn is_secret(body: &[u8]) -> bool {
     Request::parse(body).map_or(true, |request| request.is_private())
 }
 
-impl Desk {
+impl Db {
     /// Writes the log into the file and truncates it, so that deleted data is gone.
     pub(super) fn shred(&self) {
         match self.cut_log() {
@@ -27,8 +27,8 @@ impl Desk {
         }
     }
 
-    fn cut_log(&self) -> Result<bool, Fault> {
-        self.connection.busy_timeout(PATIENCE)?;
+    fn cut_log(&self) -> Result<bool, DbError> {
+        self.connection.busy_timeout(READERS_TIMEOUT)?;
         let busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get::<_, i64>(0));
         self.connection.busy_timeout(CONNECT_TIMEOUT)?;
         Ok(busy? == 0)
@@ -43,7 +43,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::super::LocalBroker;
-    use crate::broker::{Broker, Choice, Pile, Verdict, Wait};
+    use crate::broker::{Broker, MessageState, Selector, Settlement, Wait};
     use crate::release::QueueName;
     use crate::request::line::Submission;
 
@@ -70,16 +70,16 @@ mod tests {
         let submission = Submission::parse_line(&line).unwrap();
         broker.declare(std::slice::from_ref(&queue)).await.unwrap();
         let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
-        for verdict in [Verdict::Done, Verdict::Dead("it is bad".to_owned())] {
-            let is_dead = matches!(verdict, Verdict::Dead(_));
+        for settlement in [Settlement::Done, Settlement::Dead("it is bad".to_owned())] {
+            let is_dead = matches!(settlement, Settlement::Dead(_));
             broker.submit(std::slice::from_ref(&submission), &[], &mut |_| {}).await.unwrap();
             assert!(!traces(folder.path()).is_empty());
             let claim = slot.claim(Wait::UntilEmpty, &CancellationToken::new()).await.unwrap().unwrap();
-            claim.settle(verdict).await.unwrap();
+            claim.settle(settlement).await.unwrap();
             assert_eq!(traces(folder.path()).is_empty(), !is_dead, "{:?}", traces(folder.path()));
         }
-        let all: Choice = Box::new(|messages| Ok((0..messages.len()).collect()));
-        assert_eq!(broker.take_out(&queue, Pile::Dead, None, all).await.unwrap(), 1);
+        let all: Selector = Box::new(|messages| Ok((0..messages.len()).collect()));
+        assert_eq!(broker.take_out(&queue, MessageState::Dead, None, all).await.unwrap(), 1);
         assert_eq!(traces(folder.path()), [] as [String; 0]);
     }
 }

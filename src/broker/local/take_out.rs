@@ -2,30 +2,30 @@
 
 use rusqlite::params;
 
-use super::database::{Desk, Fault};
-use super::ledger::{IS_DUE, now};
+use super::database::{Db, DbError};
+use super::operations::{IS_DUE, now};
 use super::shred::is_secret;
-use crate::broker::{Choice, Message, Pile};
+use crate::broker::{Message, MessageState, Selector};
 use crate::release::QueueName;
 
 /// Takes messages out: see [`crate::broker::Broker::take_out`].
 pub(super) fn take_out(
-    desk: &mut Desk,
+    db: &mut Db,
     queue: &QueueName,
-    pile: Pile,
+    state: MessageState,
     to: Option<&QueueName>,
-    choice: Choice,
-) -> Result<usize, Fault> {
-    let _ring = to.map(|_| desk.slots.doorbell()).transpose()?;
-    let transaction = desk.write()?;
+    selector: Selector,
+) -> Result<usize, DbError> {
+    let _signal = to.map(|_| db.slots.wakeup_signal()).transpose()?;
+    let transaction = db.write()?;
     let idle = |not: &str| {
         format!("SELECT id, body, NULL FROM request WHERE queue = ?2 AND holder IS NULL AND {not} {IS_DUE} ORDER BY id")
     };
-    let (sql, table) = match pile {
-        Pile::Ready => (idle(""), "request"),
-        Pile::Delayed => (idle("NOT"), "request"),
+    let (sql, table) = match state {
+        MessageState::Ready => (idle(""), "request"),
+        MessageState::Delayed => (idle("NOT"), "request"),
         // The condition on the time is always true.
-        Pile::Dead => (
+        MessageState::Dead => (
             "SELECT id, body, reason FROM dead_letter WHERE queue = ?2 AND ?1 > 0 ORDER BY id".to_owned(),
             "dead_letter",
         ),
@@ -40,15 +40,17 @@ pub(super) fn take_out(
     if messages.is_empty() {
         return Ok(0);
     }
-    let chosen = choice(&messages).map_err(Fault::NotTaken)?;
+    let chosen = selector(&messages).map_err(DbError::NotTaken)?;
     let (mut taken, mut was_secret) = (0, false);
     for (row, message) in chosen.into_iter().filter_map(|index| Some((rows.get(index)?, messages.get(index)?))) {
         was_secret |= to.is_none() && is_secret(&message.body);
         if let Some(to) = to {
             // Dead letters lose their history.
-            let sql = match pile {
-                Pile::Dead => "INSERT INTO request (queue, body) SELECT ?2, body FROM dead_letter WHERE id = ?1",
-                Pile::Ready | Pile::Delayed => {
+            let sql = match state {
+                MessageState::Dead => {
+                    "INSERT INTO request (queue, body) SELECT ?2, body FROM dead_letter WHERE id = ?1"
+                }
+                MessageState::Ready | MessageState::Delayed => {
                     "INSERT INTO request (queue, body, uuid, attempt, passes, failures)
                      SELECT ?2, body, uuid, attempt, passes, failures FROM request WHERE id = ?1"
                 }
@@ -59,7 +61,7 @@ pub(super) fn take_out(
     }
     transaction.commit()?;
     if was_secret {
-        desk.shred();
+        db.shred();
     }
     Ok(taken)
 }

@@ -83,7 +83,7 @@ async fn next(slot: &mut Slot) -> Option<Claim> {
 async fn next_package(slot: &mut Slot) -> String {
     let claim = next(slot).await.expect("there is a request");
     let package = claim.request.as_ref().unwrap().package().to_string();
-    claim.settle(Verdict::Done).await.unwrap();
+    claim.settle(Settlement::Done).await.unwrap();
     package
 }
 
@@ -198,11 +198,11 @@ async fn verdicts_are_performed() {
         }
     );
     assert_eq!(broker.contents(&wily(), 10).await.unwrap().claimed.len(), 1);
-    one.settle(Verdict::Requeue).await.unwrap();
+    one.settle(Settlement::Requeue).await.unwrap();
     assert_eq!(next_package(&mut slot).await, "two", "a requeued request goes behind the others");
     let one = next(&mut slot).await.unwrap();
     assert_eq!((one.attempt, one.redelivered), (2, true));
-    one.settle(Verdict::Dead("kills every worker".to_owned())).await.unwrap();
+    one.settle(Settlement::Dead("kills every worker".to_owned())).await.unwrap();
 
     assert_eq!(
         state(&broker, &wily()).await,
@@ -233,7 +233,7 @@ async fn a_message_that_is_no_request_can_be_claimed_and_buried() {
     let mut slot = broker.slot(vec![wily()]).await.unwrap();
     let claim = next(&mut slot).await.unwrap();
     let reason = claim.request.as_ref().unwrap_err().to_string();
-    claim.settle(Verdict::Dead(reason)).await.unwrap();
+    claim.settle(Settlement::Dead(reason)).await.unwrap();
     let dead = broker.contents(&wily(), 1).await.unwrap().dead;
     assert_eq!(dead[0].body, [0xff, 0x00]);
     assert!(dead[0].reason.contains("not UTF-8"), "{}", dead[0].reason);
@@ -315,7 +315,7 @@ async fn a_submission_wakes_who_waits_on_any_of_twenty_queues() {
         let waiting = tokio::spawn(async move {
             let claim = wait_for_one(&mut slot).await;
             let queue = claim.queue.clone();
-            claim.settle(Verdict::Done).await.unwrap();
+            claim.settle(Settlement::Done).await.unwrap();
             (slot, queue)
         });
         until(&broker, wanted, |state| state.consumers == 1).await;
@@ -388,7 +388,7 @@ async fn many_slots_never_hold_the_same_request() {
             while let Some(claim) = next(&mut slot).await {
                 assert_eq!(claim.attempt, 1);
                 served.push(claim.request.as_ref().unwrap().package().to_string());
-                claim.settle(Verdict::Done).await.unwrap();
+                claim.settle(Settlement::Done).await.unwrap();
             }
             broker.close().await;
             served
@@ -415,7 +415,7 @@ async fn a_second_copy_of_a_held_request_is_dropped() {
     let claim = next(&mut first).await.unwrap();
     assert_eq!(next_package(&mut second).await, "bzip2");
     assert_eq!(state(&broker, &wily()).await.ready, 0);
-    claim.settle(Verdict::Requeue).await.unwrap();
+    claim.settle(Settlement::Requeue).await.unwrap();
     assert_eq!(next_package(&mut second).await, "gzip", "the held one is still there");
 }
 
@@ -502,16 +502,15 @@ async fn on_a_full_disk_nothing_is_half_queued_and_nothing_is_stuck() {
     let claim = next(&mut slot).await.unwrap();
     let Broker::Local(local) = &broker else { unreachable!() };
     let limit_to = async |pages: i64| {
-        let set = move |desk: &mut Desk| {
-            Ok(desk.connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?)
-        };
+        let set =
+            move |db: &mut Db| Ok(db.connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?);
         local.database.run("limit the file", set).await.unwrap();
     };
     limit_to(1).await;
     let many: Vec<_> = (0..2000).map(|n| submission(&wily(), &format!("package{n}"))).collect();
     let error = broker.submit(&many, &[], &mut |_| panic!("not confirmed")).await.unwrap_err().to_string();
     assert!(error.contains("queue.sqlite") && error.contains("full"), "{error}");
-    let error = claim.settle(Verdict::Dead("x".repeat(100_000))).await.unwrap_err().to_string();
+    let error = claim.settle(Settlement::Dead("x".repeat(100_000))).await.unwrap_err().to_string();
     assert!(error.contains("settle") && error.contains("full"), "{error}");
     assert_eq!(wait_for_one(&mut slot).await.attempt, 2, "the claim came back");
     limit_to(100_000).await;
@@ -527,7 +526,7 @@ async fn a_claim_that_cannot_be_given_back_now_is_given_back_with_the_next() {
     let claim = next(&mut slot).await.unwrap();
     let Broker::Local(local) = &broker else { unreachable!() };
     let read_only = async |on: bool| {
-        let set = move |desk: &mut Desk| Ok(desk.connection.pragma_update(None, "query_only", on)?);
+        let set = move |db: &mut Db| Ok(db.connection.pragma_update(None, "query_only", on)?);
         local.database.run("change the mode", set).await.unwrap();
     };
     read_only(true).await;
@@ -590,7 +589,7 @@ async fn a_file_of_the_former_format_is_brought_up_to_date_with_what_it_holds() 
     new.open().await.close().await;
     assert_eq!(schema(place.sqlite()), schema(new.sqlite()));
     let claim = next(&mut brokers[0].slot(vec![wily()]).await.unwrap()).await.unwrap();
-    assert_eq!((claim.attempt, claim.passes, claim.failures.len()), (3, 0, 0));
+    assert_eq!((claim.attempt, claim.handovers, claim.failures.len()), (3, 0, 0));
 }
 
 #[tokio::test]
@@ -599,7 +598,7 @@ async fn a_clock_that_is_set_back_makes_delayed_requests_due() {
     let broker = place.open().await;
     submit(&broker, &wily(), &["gzip"]).await;
     let mut slot = broker.slot(vec![wily()]).await.unwrap();
-    let later = Verdict::Later { after: Duration::from_secs(3600), failure: None, counts: true };
+    let later = Settlement::Later { after: Duration::from_secs(3600), failure: None, counts: true };
     next(&mut slot).await.unwrap().settle(later).await.unwrap();
     assert_eq!((state(&broker, &wily()).await.ready, state(&broker, &wily()).await.delayed), (0, 1));
     // The state after a clock that was an hour fast was set back.

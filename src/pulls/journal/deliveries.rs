@@ -16,18 +16,18 @@ pub const TICK: SignedDuration = SignedDuration::from_millis(1);
 
 /// A delivery that requests something.
 #[derive(Debug, Clone)]
-pub struct Delivered {
+pub struct DeliveryRecord {
     /// Its id, with the forge and the query of its address: a forge sends the same event to several hooks under one id.
     pub id: String,
     /// Digest of its body. Address and id are not part of it, because they are not signed.
     pub digest: String,
     /// The requested action.
-    pub wish: Wish,
+    pub action: DeliveryAction,
 }
 
 /// Action that a delivery requests.
 #[derive(Debug, Clone)]
-pub enum Wish {
+pub enum DeliveryAction {
     /// Tests of a commit.
     Test(Vec<PullTest>),
     /// The end of the tests of a pull request.
@@ -47,7 +47,7 @@ pub enum Wish {
     },
 }
 
-impl Wish {
+impl DeliveryAction {
     /// Returns the contexts of the tests, each with the server and the project, because a context is unique only there.
     fn subjects(&self) -> Vec<String> {
         let subject = |forge: Forge, api: &ServerUrl, project: &Project, context: &str| {
@@ -66,7 +66,7 @@ impl Wish {
 
 /// Decision about a delivery.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Begun {
+pub enum IntakeDecision {
     /// The delivery is new. These of its tests are to be queued; the others are queued already, or superseded.
     New(Vec<PullTest>),
     /// The delivery was processed before.
@@ -83,11 +83,15 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be written; then nothing is recorded.
-    pub async fn begin(&self, deliveries: Vec<Delivered>, now: Timestamp) -> Result<Vec<Begun>, JournalError> {
+    pub async fn record(
+        &self,
+        deliveries: Vec<DeliveryRecord>,
+        now: Timestamp,
+    ) -> Result<Vec<IntakeDecision>, JournalError> {
         self.durably(move |transaction| {
             // In order: of two commits that changed in the same second, the later one counts.
             let times = (0..).map(|place: i32| now + TICK * place);
-            deliveries.iter().zip(times).map(|(one, now)| begin(transaction, one, now)).collect()
+            deliveries.iter().zip(times).map(|(one, now)| record(transaction, one, now)).collect()
         })
         .await
     }
@@ -97,7 +101,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub async fn queued(&self, deliveries: Vec<String>) -> Result<(), JournalError> {
+    pub async fn mark_queued(&self, deliveries: Vec<String>) -> Result<(), JournalError> {
         self.durably(move |transaction| {
             for id in &deliveries {
                 transaction.execute("UPDATE delivery SET queued = 1 WHERE id = ?", [id])?;
@@ -140,7 +144,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub async fn leave(&self, uuid: RequestId) -> Result<(), JournalError> {
+    pub async fn cancel_withdrawal(&self, uuid: RequestId) -> Result<(), JournalError> {
         self.with(move |transaction| {
             transaction.execute("UPDATE test SET stage = 1 WHERE uuid = ? AND stage = 2", [uuid.as_str()]).map(drop)
         })
@@ -194,7 +198,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub async fn take_up(&self, tests: Vec<PullTest>) -> Result<usize, JournalError> {
+    pub async fn restore(&self, tests: Vec<PullTest>) -> Result<usize, JournalError> {
         self.durably(move |transaction| {
             let mut new = 0;
             for test in &tests {
@@ -206,32 +210,36 @@ impl Journal {
     }
 }
 
-fn begin(transaction: &Transaction<'_>, delivery: &Delivered, now: Timestamp) -> rusqlite::Result<Begun> {
+fn record(
+    transaction: &Transaction<'_>,
+    delivery: &DeliveryRecord,
+    now: Timestamp,
+) -> rusqlite::Result<IntakeDecision> {
     let known: Option<bool> = transaction
         .query_row("SELECT queued FROM delivery WHERE id = ?", [&delivery.id], |row| row.get(0))
         .optional()?;
     match known {
-        Some(true) => return Ok(Begun::Done),
-        Some(false) => return Ok(Begun::Unfinished),
+        Some(true) => return Ok(IntakeDecision::Done),
+        Some(false) => return Ok(IntakeDecision::Unfinished),
         None => {}
     }
-    let subjects = delivery.wish.subjects();
+    let subjects = delivery.action.subjects();
     let mut fresh = Vec::with_capacity(subjects.len());
     for subject in &subjects {
         let mut statement = transaction.prepare_cached("SELECT 1 FROM content WHERE digest = ? AND subject = ?")?;
         fresh.push(!statement.exists([&delivery.digest, subject])?);
     }
     if !fresh.is_empty() && !fresh.contains(&true) {
-        return Ok(Begun::Repeated);
+        return Ok(IntakeDecision::Repeated);
     }
     let mut to_queue = Vec::new();
-    if let Wish::Test(tests) = &delivery.wish {
+    if let DeliveryAction::Test(tests) = &delivery.action {
         for ((test, subject), _) in tests.iter().zip(&subjects).zip(&fresh).filter(|(_, fresh)| **fresh) {
-            match standing(transaction, test, subject)? {
+            match decide(transaction, test, subject)? {
                 // Its age starts now: the background task leaves it to the intake until it is older.
-                Standing::Wanted => to_queue.push(PullTest { created: now, ..test.clone() }),
-                Standing::Needless => {}
-                Standing::InDoubt => return Ok(Begun::Unfinished),
+                TestDecision::Wanted => to_queue.push(PullTest { created: now, ..test.clone() }),
+                TestDecision::Needless => {}
+                TestDecision::InDoubt => return Ok(IntakeDecision::Unfinished),
             }
         }
     }
@@ -241,7 +249,7 @@ fn begin(transaction: &Transaction<'_>, delivery: &Delivered, now: Timestamp) ->
         let sql = "INSERT INTO content (digest, subject, delivery) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
         transaction.execute(sql, [&delivery.digest, subject, &delivery.id])?;
     }
-    if let Wish::Test(tests) = &delivery.wish {
+    if let DeliveryAction::Test(tests) = &delivery.action {
         // A commit that is queued or runs already was requested again: events from before this one must not withdraw
         // it.
         for test in tests {
@@ -259,7 +267,7 @@ fn begin(transaction: &Transaction<'_>, delivery: &Delivered, now: Timestamp) ->
         transaction.execute("DELETE FROM test WHERE uuid = ? AND stage = 3 AND NOT tested", [test.uuid.as_str()])?;
         insert(transaction, test, &delivery.id)?;
     }
-    if let Wish::Close { forge, api, project, number, changed, contexts } = &delivery.wish {
+    if let DeliveryAction::Close { forge, api, project, number, changed, contexts } = &delivery.action {
         for subject in &subjects {
             let sql = "INSERT INTO closed (subject, number, changed) VALUES (?1, ?2, ?3)
                        ON CONFLICT DO UPDATE SET changed = max(changed, ?3)";
@@ -273,11 +281,11 @@ fn begin(transaction: &Transaction<'_>, delivery: &Delivered, now: Timestamp) ->
             transaction.execute(sql, params![forge.as_str(), api, project.as_str(), number, context, changed])?;
         }
     }
-    Ok(Begun::New(to_queue))
+    Ok(IntakeDecision::New(to_queue))
 }
 
 /// Whether a test is to be queued.
-enum Standing {
+enum TestDecision {
     Wanted,
     /// The same commit is queued or runs already, there is a newer one, or the pull request is closed. That happens
     /// to pull requests that are reopened, to projects with two hooks, and to deliveries that are sent again after an
@@ -287,7 +295,7 @@ enum Standing {
     InDoubt,
 }
 
-fn standing(transaction: &Transaction<'_>, test: &PullTest, subject: &str) -> rusqlite::Result<Standing> {
+fn decide(transaction: &Transaction<'_>, test: &PullTest, subject: &str) -> rusqlite::Result<TestDecision> {
     // The test may have been found elsewhere before, under the same id.
     let sql = "SELECT stage = 3 AND tested, stage < 3 OR state <> shown FROM test WHERE uuid = ?";
     let known: Option<(bool, bool)> = transaction
@@ -295,12 +303,12 @@ fn standing(transaction: &Transaction<'_>, test: &PullTest, subject: &str) -> ru
         .query_row([test.uuid.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     if let Some((true, _)) = known {
-        return Ok(Standing::Needless);
+        return Ok(TestDecision::Needless);
     }
     let sql = "SELECT 1 FROM closed WHERE subject = ? AND number = ? AND changed > ?";
     let closed = params![subject, test.number, test.changed.as_millisecond()];
     if transaction.prepare_cached(sql)?.exists(closed)? {
-        return Ok(Standing::Needless);
+        return Ok(TestDecision::Needless);
     }
     // A test that will be withdrawn as soon as it is queued does not count.
     let sql = "SELECT max(CASE
@@ -320,11 +328,11 @@ fn standing(transaction: &Transaction<'_>, test: &PullTest, subject: &str) -> ru
     ];
     let standing: Option<i64> = transaction.prepare_cached(sql)?.query_row(key, |row| row.get(0))?;
     Ok(match standing {
-        Some(2) => Standing::InDoubt,
-        Some(1) => Standing::Needless,
+        Some(2) => TestDecision::InDoubt,
+        Some(1) => TestDecision::Needless,
         // Its final state has to be shown first.
-        _ if known.is_some_and(|(_, is_open)| is_open) => Standing::InDoubt,
-        _ => Standing::Wanted,
+        _ if known.is_some_and(|(_, is_open)| is_open) => TestDecision::InDoubt,
+        _ => TestDecision::Wanted,
     })
 }
 

@@ -3,10 +3,10 @@
 //! Each delivery is recorded before anything is queued for it, and so is each step after that. After a crash, the next
 //! process finds what is left to do. If the file itself is lost, [`super::rebuild`] restores what matters.
 
-mod asked;
 mod deliveries;
 mod row;
 mod statuses;
+mod user_requests;
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -26,9 +26,9 @@ use crate::release::QueueName;
 use crate::request::RequestId;
 use crate::sqlite::{self, FileKind, Migration, OpenError, Options, Unmarked};
 
-pub use self::asked::AskedRequest;
-pub use self::deliveries::{Begun, Delivered, TICK, Wish};
+pub use self::deliveries::{DeliveryAction, DeliveryRecord, IntakeDecision, TICK};
 use self::statuses::UNSHOWN;
+pub use self::user_requests::UserRequest;
 
 /// The file. Each change of its tables is a further migration.
 static KIND: FileKind = FileKind {
@@ -50,14 +50,14 @@ const DURABLE: Options =
 /// How everything else is written, which is found out again after a power cut.
 const QUICK: Options = Options { synchronous: "NORMAL", is_checked: false, ..DURABLE };
 
-/// Retention of deliveries, in seconds: a year. Later, an attacker who has recorded one could send it again. States
+/// Retention of deliveries: a year. Later, an attacker who has recorded one could send it again. States
 /// that a forge does not accept are retried for the same time.
-const REMEMBERED: i64 = 365 * 86_400;
-/// Retention of tests that have ended, in seconds: 30 days.
-const KEPT: i64 = 30 * 86_400;
+const DELIVERY_RETENTION: jiff::SignedDuration = jiff::SignedDuration::from_hours(365 * 24);
+/// Retention of tests that have ended: 30 days.
+const TEST_RETENTION: jiff::SignedDuration = jiff::SignedDuration::from_hours(30 * 24);
 
-/// Maximum time until a result of a request that is gone, in seconds: a week.
-const AWAITED: i64 = 7 * 86_400;
+/// Maximum time until a result of a request that is gone: a week.
+const RESULT_TIMEOUT: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
 
 /// Errors of the journal.
 #[derive(Debug, thiserror::Error)]
@@ -113,7 +113,8 @@ impl Journal {
         folder.join("pulls").join("journal.sqlite")
     }
 
-    /// Opens the file; creates it if it is missing. A damaged one is set aside: [`super::rebuild`] finds again what matters.
+    /// Opens the file; creates it if it is missing. A damaged one is set aside: [`super::rebuild`] finds again what
+    /// matters.
     ///
     /// # Errors
     /// [`JournalError::Busy`], [`JournalError::Incompatible`], or when the file cannot be created.
@@ -274,7 +275,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub async fn looked(&self, project: String) -> Result<Option<Timestamp>, JournalError> {
+    pub async fn last_search(&self, project: String) -> Result<Option<Timestamp>, JournalError> {
         self.with(move |transaction| {
             let sql = "SELECT at FROM looked WHERE project = ?";
             let second: Option<i64> = transaction.query_row(sql, [project], |row| row.get(0)).optional()?;
@@ -287,7 +288,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub async fn note_looked(&self, project: String, at: Timestamp) -> Result<(), JournalError> {
+    pub async fn note_search(&self, project: String, at: Timestamp) -> Result<(), JournalError> {
         self.with(move |transaction| {
             let sql = "INSERT INTO looked (project, at) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET at = ?2";
             transaction.execute(sql, params![project, at.as_second()]).map(drop)
@@ -326,15 +327,20 @@ impl Journal {
         self.with(move |transaction| {
             let now = now.as_second();
             let sql = "UPDATE test SET reason = '' WHERE reason = 'gone' AND created < ?";
-            transaction.execute(sql, [(now - AWAITED) * 1000])?;
+            transaction.execute(sql, [(now - RESULT_TIMEOUT.as_secs()) * 1000])?;
             // A state that another test of the commit hides must not become visible when that test is deleted.
             let sql = format!("UPDATE test SET shown = state WHERE stage = 3 AND state <> shown AND NOT ({UNSHOWN})");
             transaction.execute(&sql, [])?;
             let sql = "DELETE FROM test WHERE stage = 3 AND created < CASE WHEN state = shown THEN ? ELSE ? END";
-            transaction.execute(sql, [(now - KEPT) * 1000, (now - REMEMBERED) * 1000])?;
-            asked::sweep(transaction, now)?;
-            transaction.execute("DELETE FROM delivery WHERE queued = 1 AND received < ?", [now - REMEMBERED])?;
-            transaction.execute("DELETE FROM closed WHERE changed < ?", [(now - REMEMBERED) * 1000])?;
+            transaction
+                .execute(sql, [(now - TEST_RETENTION.as_secs()) * 1000, (now - DELIVERY_RETENTION.as_secs()) * 1000])?;
+            user_requests::sweep(transaction, now)?;
+            transaction.execute(
+                "DELETE FROM delivery WHERE queued = 1 AND received < ?",
+                [now - DELIVERY_RETENTION.as_secs()],
+            )?;
+            transaction
+                .execute("DELETE FROM closed WHERE changed < ?", [(now - DELIVERY_RETENTION.as_secs()) * 1000])?;
             let sql = "DELETE FROM content WHERE delivery NOT IN (SELECT id FROM delivery)";
             transaction.execute(sql, []).map(drop)
         })

@@ -7,11 +7,11 @@ use crate::forge::status::State;
 use crate::pulls::{PullTest, Stage};
 use crate::request::Request;
 use crate::request::line::Submission;
-use crate::result::Place;
+use crate::result::ResultLocation;
 
 /// Adds a test unless it is known. Returns whether it was added.
 pub(super) fn insert(transaction: &Transaction<'_>, test: &PullTest, delivery: &str) -> rusqlite::Result<bool> {
-    let place = Place::of(&test.submission.request, &test.submission.queue);
+    let place = ResultLocation::of(&test.submission.request, &test.submission.queue);
     let mut statement = transaction.prepare_cached(
         "INSERT INTO test (uuid, delivery, forge, api, project, number, sha, context, queue, request, container, prefix, created, changed, stage, state, description, shown)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",

@@ -10,7 +10,7 @@ use crate::pulls::PullTest;
 use crate::request::RequestId;
 
 /// Maximum number of statuses of a project in one batch.
-const AT_ONCE: usize = 50;
+const BATCH_SIZE: usize = 50;
 
 /// Condition for states that a forge should show and does not. A status belongs to a commit and context, which may have
 /// several tests: of two pull requests with the same head, or of repeated requests. The newer test counts, and one that
@@ -27,14 +27,14 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub async fn to_show(&self, now: Timestamp) -> Result<Vec<PullTest>, JournalError> {
+    pub async fn due_statuses(&self, now: Timestamp) -> Result<Vec<PullTest>, JournalError> {
         self.with(move |transaction| {
             let condition = format!(
                 "uuid IN (
                      SELECT uuid FROM (
                          SELECT uuid, row_number() OVER (PARTITION BY forge, api, project ORDER BY created, uuid) AS place
                          FROM test WHERE {UNSHOWN} AND next <= ?
-                     ) WHERE place <= {AT_ONCE}
+                     ) WHERE place <= {BATCH_SIZE}
                  ) ORDER BY created, uuid"
             );
             select(transaction, &condition, [now.as_second()])
@@ -46,7 +46,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub async fn next_to_show(&self) -> Result<Option<Timestamp>, JournalError> {
+    pub async fn next_due(&self) -> Result<Option<Timestamp>, JournalError> {
         self.with(|transaction| {
             let sql = format!("SELECT min(next) FROM test WHERE {UNSHOWN}");
             let second: Option<i64> = transaction.query_row(&sql, [], |row| row.get(0))?;
@@ -59,7 +59,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub async fn shown(&self, uuid: RequestId, state: State) -> Result<(), JournalError> {
+    pub async fn mark_shown(&self, uuid: RequestId, state: State) -> Result<(), JournalError> {
         self.with(move |transaction| {
             let sql = "UPDATE test SET shown = ?, tries = 0, next = 0, trouble = '' WHERE uuid = ?";
             transaction.execute(sql, params![state.as_str(), uuid.as_str()]).map(drop)
@@ -71,7 +71,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub async fn not_shown(&self, uuid: RequestId, next: Timestamp, trouble: String) -> Result<(), JournalError> {
+    pub async fn mark_failed(&self, uuid: RequestId, next: Timestamp, trouble: String) -> Result<(), JournalError> {
         self.with(move |transaction| {
             let sql = "UPDATE test SET tries = tries + 1, next = ?, trouble = ? WHERE uuid = ?";
             transaction.execute(sql, params![next.as_second(), trouble, uuid.as_str()]).map(drop)
@@ -98,7 +98,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub async fn hurry(&self) -> Result<(), JournalError> {
+    pub async fn make_due(&self) -> Result<(), JournalError> {
         self.with(|transaction| transaction.execute("UPDATE test SET next = 0 WHERE state <> shown", []).map(drop))
             .await
     }

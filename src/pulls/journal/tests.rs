@@ -18,12 +18,12 @@ fn test(number: u64, sha: char, uuid: &str) -> PullTest {
     PullTest::new(Forge::GitHub, &Forge::GitHub.api(), &project, number, &commit, submission, now()).unwrap()
 }
 
-fn delivery(id: &str, tests: Vec<PullTest>) -> Delivered {
-    Delivered { id: id.to_owned(), digest: format!("digest of {id}"), wish: Wish::Test(tests) }
+fn delivery(id: &str, tests: Vec<PullTest>) -> DeliveryRecord {
+    DeliveryRecord { id: id.to_owned(), digest: format!("digest of {id}"), action: DeliveryAction::Test(tests) }
 }
 
-fn close(id: &str, number: u64, changed: Timestamp) -> Delivered {
-    let wish = Wish::Close {
+fn close(id: &str, number: u64, changed: Timestamp) -> DeliveryRecord {
+    let action = DeliveryAction::Close {
         forge: Forge::GitHub,
         api: Forge::GitHub.api(),
         project: "me/thing".parse().unwrap(),
@@ -31,7 +31,7 @@ fn close(id: &str, number: u64, changed: Timestamp) -> Delivered {
         changed,
         contexts: vec!["autopkgtest/thing/noble/amd64".to_owned()],
     };
-    Delivered { id: id.to_owned(), digest: format!("digest of {id}"), wish }
+    DeliveryRecord { id: id.to_owned(), digest: format!("digest of {id}"), action }
 }
 
 fn seconds(seconds: i64) -> Timestamp {
@@ -53,13 +53,13 @@ fn run<T>(story: impl AsyncFnOnce(Journal) -> T) -> T {
 fn a_delivery_is_done_once() {
     run(async |journal| {
         let one = delivery("d1", vec![test(7, 'a', "u1")]);
-        let begun = journal.begin(vec![one.clone(), one.clone()], now()).await.unwrap();
-        assert!(matches!(&begun[0], Begun::New(tests) if tests.len() == 1));
-        assert_eq!(begun[1], Begun::Unfinished);
-        journal.queued(vec!["d1".to_owned()]).await.unwrap();
-        assert_eq!(journal.begin(vec![one.clone()], now()).await.unwrap(), [Begun::Done]);
-        let repeated = Delivered { id: "another".to_owned(), ..one };
-        assert_eq!(journal.begin(vec![repeated], now()).await.unwrap(), [Begun::Repeated]);
+        let begun = journal.record(vec![one.clone(), one.clone()], now()).await.unwrap();
+        assert!(matches!(&begun[0], IntakeDecision::New(tests) if tests.len() == 1));
+        assert_eq!(begun[1], IntakeDecision::Unfinished);
+        journal.mark_queued(vec!["d1".to_owned()]).await.unwrap();
+        assert_eq!(journal.record(vec![one.clone()], now()).await.unwrap(), [IntakeDecision::Done]);
+        let repeated = DeliveryRecord { id: "another".to_owned(), ..one };
+        assert_eq!(journal.record(vec![repeated], now()).await.unwrap(), [IntakeDecision::Repeated]);
         let read = journal.in_stage(Stage::Queued).await.unwrap();
         assert_eq!(read[0].submission.request.uuid().unwrap().as_str(), "u1");
         assert_eq!(journal.counts().await.unwrap().unshown, 1);
@@ -70,9 +70,9 @@ fn a_delivery_is_done_once() {
 fn what_was_not_queued_may_come_again() {
     run(async |journal| {
         let one = delivery("d1", vec![test(7, 'a', "u1")]);
-        journal.begin(vec![one.clone()], now()).await.unwrap();
+        journal.record(vec![one.clone()], now()).await.unwrap();
         journal.forget("d1".to_owned()).await.unwrap();
-        assert!(matches!(journal.begin(vec![one], now()).await.unwrap()[0], Begun::New(_)));
+        assert!(matches!(journal.record(vec![one], now()).await.unwrap()[0], IntakeDecision::New(_)));
     });
 }
 
@@ -81,19 +81,19 @@ fn a_newer_commit_supersedes_and_the_same_one_does_not_run_twice() {
     run(async |journal| {
         let tests = [("d1", test(7, 'a', "u1")), ("d2", test(8, 'a', "u2")), ("d3", test(7, 'b', "u3"))];
         for (second, (id, test)) in (-3..).zip(tests) {
-            journal.begin(vec![delivery(id, vec![test])], seconds(second)).await.unwrap();
-            journal.queued(vec![id.to_owned()]).await.unwrap();
+            journal.record(vec![delivery(id, vec![test])], seconds(second)).await.unwrap();
+            journal.mark_queued(vec![id.to_owned()]).await.unwrap();
         }
         let withdrawn = journal.in_stage(Stage::Withdrawn).await.unwrap();
         assert_eq!(withdrawn.iter().map(|test| test.uuid.as_str()).collect::<Vec<_>>(), ["u1"]);
         assert_eq!(withdrawn[0].reason, "superseded by a newer commit");
         let late = PullTest { changed: now() - jiff::SignedDuration::from_secs(9), ..test(7, 'c', "u9") };
-        let late = journal.begin(vec![delivery("d9", vec![late])], now()).await.unwrap();
-        assert_eq!(late, [Begun::New(Vec::new())], "it is not the newest any more");
+        let late = journal.record(vec![delivery("d9", vec![late])], now()).await.unwrap();
+        assert_eq!(late, [IntakeDecision::New(Vec::new())], "it is not the newest any more");
         let again = delivery("d4", vec![test(7, 'b', "u4")]);
-        assert_eq!(journal.begin(vec![again], now()).await.unwrap(), [Begun::New(Vec::new())]);
+        assert_eq!(journal.record(vec![again], now()).await.unwrap(), [IntakeDecision::New(Vec::new())]);
         let close = close("d5", 8, now());
-        journal.begin(vec![close], now()).await.unwrap();
+        journal.record(vec![close], now()).await.unwrap();
         assert_eq!(journal.in_stage(Stage::Withdrawn).await.unwrap().len(), 2);
     });
 }
@@ -101,23 +101,23 @@ fn a_newer_commit_supersedes_and_the_same_one_does_not_run_twice() {
 #[test]
 fn a_state_is_shown_until_the_forge_takes_it() {
     run(async |journal| {
-        journal.begin(vec![delivery("d1", vec![test(7, 'a', "u1")])], now()).await.unwrap();
-        assert_eq!(journal.to_show(now()).await.unwrap(), [], "not before it is queued");
-        journal.queued(vec!["d1".to_owned()]).await.unwrap();
+        journal.record(vec![delivery("d1", vec![test(7, 'a', "u1")])], now()).await.unwrap();
+        assert_eq!(journal.due_statuses(now()).await.unwrap(), [], "not before it is queued");
+        journal.mark_queued(vec!["d1".to_owned()]).await.unwrap();
         let uuid: RequestId = "u1".parse().unwrap();
         let later = now() + jiff::SignedDuration::from_secs(60);
-        journal.not_shown(uuid.clone(), later, "away".to_owned()).await.unwrap();
-        assert_eq!(journal.to_show(now()).await.unwrap(), []);
-        assert_eq!(journal.next_to_show().await.unwrap(), Some(later));
-        assert_eq!(journal.to_show(later).await.unwrap()[0].tries, 1);
-        journal.shown(uuid.clone(), State::Pending).await.unwrap();
-        assert_eq!(journal.to_show(later).await.unwrap(), []);
+        journal.mark_failed(uuid.clone(), later, "away".to_owned()).await.unwrap();
+        assert_eq!(journal.due_statuses(now()).await.unwrap(), []);
+        assert_eq!(journal.next_due().await.unwrap(), Some(later));
+        assert_eq!(journal.due_statuses(later).await.unwrap()[0].tries, 1);
+        journal.mark_shown(uuid.clone(), State::Pending).await.unwrap();
+        assert_eq!(journal.due_statuses(later).await.unwrap(), []);
         journal.end(uuid.clone(), State::Success, "good".to_owned(), "https://x".to_owned()).await.unwrap();
         journal.end(uuid.clone(), State::Failure, "late".to_owned(), String::new()).await.unwrap();
-        assert_eq!(journal.to_show(now()).await.unwrap()[0].state, State::Success, "the first end counts");
-        journal.shown(uuid, State::Success).await.unwrap();
-        journal.begin(vec![delivery("d2", vec![test(8, 'a', "u2")])], seconds(1)).await.unwrap();
-        journal.queued(vec!["d2".to_owned()]).await.unwrap();
+        assert_eq!(journal.due_statuses(now()).await.unwrap()[0].state, State::Success, "the first end counts");
+        journal.mark_shown(uuid, State::Success).await.unwrap();
+        journal.record(vec![delivery("d2", vec![test(8, 'a', "u2")])], seconds(1)).await.unwrap();
+        journal.mark_queued(vec!["d2".to_owned()]).await.unwrap();
         let nowhere: RequestId = "u2".parse().unwrap();
         journal.end_untested(nowhere.clone(), "nowhere", true).await.unwrap();
         assert_eq!(journal.test(nowhere.clone()).await.unwrap().unwrap().state, State::Error);
@@ -125,7 +125,7 @@ fn a_state_is_shown_until_the_forge_takes_it() {
         assert_eq!(journal.open_among(vec!["u1".to_owned(), "u2".to_owned()]).await.unwrap().len(), 1);
         journal.end(nowhere.clone(), State::Success, "good".to_owned(), String::new()).await.unwrap();
         assert_eq!(journal.open_places().await.unwrap(), []);
-        journal.shown(nowhere, State::Success).await.unwrap();
+        journal.mark_shown(nowhere, State::Success).await.unwrap();
         assert_eq!(journal.counts().await.unwrap(), Counts { stages: [0, 0, 0, 2], unshown: 0, troubled: 0 });
     });
 }
@@ -151,15 +151,15 @@ fn what_is_found_to_be_queued_supersedes_as_well() {
     run(async |journal| {
         // The first is in doubt, the second is queued, and then the first one is found in its queue.
         let older = PullTest { changed: seconds(-9), ..test(7, 'a', "u1") };
-        journal.begin(vec![delivery("d1", vec![older])], now()).await.unwrap();
-        journal.begin(vec![delivery("d2", vec![test(7, 'b', "u2")])], now()).await.unwrap();
-        journal.queued(vec!["d2".to_owned()]).await.unwrap();
+        journal.record(vec![delivery("d1", vec![older])], now()).await.unwrap();
+        journal.record(vec![delivery("d2", vec![test(7, 'b', "u2")])], now()).await.unwrap();
+        journal.mark_queued(vec!["d2".to_owned()]).await.unwrap();
         journal.confirm("u1".parse().unwrap()).await.unwrap();
         assert_eq!(uuids(&journal.in_stage(Stage::Withdrawn).await.unwrap()), ["u1"]);
         assert_eq!(uuids(&journal.in_stage(Stage::Queued).await.unwrap()), ["u2"]);
         // In the other order: the newer one is in doubt, and is found.
         let newer = PullTest { changed: seconds(9), ..test(7, 'c', "u3") };
-        journal.begin(vec![delivery("d3", vec![newer])], now()).await.unwrap();
+        journal.record(vec![delivery("d3", vec![newer])], now()).await.unwrap();
         journal.confirm("u3".parse().unwrap()).await.unwrap();
         assert_eq!(uuids(&journal.in_stage(Stage::Withdrawn).await.unwrap()), ["u1", "u2"]);
     });
@@ -168,18 +168,18 @@ fn what_is_found_to_be_queued_supersedes_as_well() {
 #[test]
 fn closed_in_doubt_and_opened_again_it_is_tested() {
     run(async |journal| {
-        journal.begin(vec![delivery("d1", vec![test(7, 'a', "u1")])], now()).await.unwrap();
-        journal.begin(vec![close("d2", 7, now())], now()).await.unwrap();
-        let again = journal.begin(vec![delivery("d3", vec![test(7, 'a', "u2")])], now()).await.unwrap();
-        assert!(matches!(&again[0], Begun::New(tests) if uuids(tests) == ["u2"]), "{again:?}");
-        journal.queued(vec!["d3".to_owned()]).await.unwrap();
+        journal.record(vec![delivery("d1", vec![test(7, 'a', "u1")])], now()).await.unwrap();
+        journal.record(vec![close("d2", 7, now())], now()).await.unwrap();
+        let again = journal.record(vec![delivery("d3", vec![test(7, 'a', "u2")])], now()).await.unwrap();
+        assert!(matches!(&again[0], IntakeDecision::New(tests) if uuids(tests) == ["u2"]), "{again:?}");
+        journal.mark_queued(vec!["d3".to_owned()]).await.unwrap();
         journal.confirm("u1".parse().unwrap()).await.unwrap();
         assert_eq!(uuids(&journal.in_stage(Stage::Withdrawn).await.unwrap()), ["u1"]);
         // A close that is sent again late is older than the pull request that is open now.
         let reopened = PullTest { changed: seconds(9), ..test(8, 'a', "u3") };
-        journal.begin(vec![delivery("d4", vec![reopened])], now()).await.unwrap();
-        journal.queued(vec!["d4".to_owned()]).await.unwrap();
-        journal.begin(vec![close("d5", 8, now())], now()).await.unwrap();
+        journal.record(vec![delivery("d4", vec![reopened])], now()).await.unwrap();
+        journal.mark_queued(vec!["d4".to_owned()]).await.unwrap();
+        journal.record(vec![close("d5", 8, now())], now()).await.unwrap();
         assert_eq!(uuids(&journal.in_stage(Stage::Queued).await.unwrap()), ["u2", "u3"]);
     });
 }
@@ -188,11 +188,11 @@ fn closed_in_doubt_and_opened_again_it_is_tested() {
 fn nobody_is_told_that_something_in_doubt_is_queued() {
     run(async |journal| {
         let two = vec![delivery("d1", vec![test(7, 'a', "u1")]), delivery("d2", vec![test(7, 'a', "u2")])];
-        let begun = journal.begin(two.clone(), now()).await.unwrap();
-        assert!(matches!(begun.as_slice(), [Begun::New(_), Begun::Unfinished]), "{begun:?}");
+        let begun = journal.record(two.clone(), now()).await.unwrap();
+        assert!(matches!(begun.as_slice(), [IntakeDecision::New(_), IntakeDecision::Unfinished]), "{begun:?}");
         journal.forget("d1".to_owned()).await.unwrap();
-        let begun = journal.begin(two[1..].to_vec(), now()).await.unwrap();
-        assert!(matches!(begun.as_slice(), [Begun::New(tests)] if uuids(tests) == ["u2"]), "{begun:?}");
+        let begun = journal.record(two[1..].to_vec(), now()).await.unwrap();
+        assert!(matches!(begun.as_slice(), [IntakeDecision::New(tests)] if uuids(tests) == ["u2"]), "{begun:?}");
     });
 }
 
@@ -200,18 +200,21 @@ fn nobody_is_told_that_something_in_doubt_is_queued() {
 fn a_body_counts_once_for_each_context_whatever_its_address_is() {
     run(async |journal| {
         let one = delivery("d1 amd64", vec![test(7, 'a', "u1")]);
-        journal.begin(vec![one.clone()], now()).await.unwrap();
-        journal.queued(vec![one.id.clone()]).await.unwrap();
+        journal.record(vec![one.clone()], now()).await.unwrap();
+        journal.mark_queued(vec![one.id.clone()]).await.unwrap();
         journal.end("u1".parse().unwrap(), State::Success, String::new(), String::new()).await.unwrap();
         // Another hook for the same event, on another architecture.
         let mut other = test(7, 'a', "u2");
         other.context = "autopkgtest/thing/noble/arm64".to_owned();
-        let both =
-            Delivered { id: "d1 both".to_owned(), wish: Wish::Test(vec![test(7, 'a', "u3"), other]), ..one.clone() };
-        let begun = journal.begin(vec![both], now()).await.unwrap();
-        assert!(matches!(begun.as_slice(), [Begun::New(tests)] if uuids(tests) == ["u2"]), "{begun:?}");
-        let repeated = Delivered { id: "another address".to_owned(), ..one };
-        assert_eq!(journal.begin(vec![repeated], now()).await.unwrap(), [Begun::Repeated]);
+        let both = DeliveryRecord {
+            id: "d1 both".to_owned(),
+            action: DeliveryAction::Test(vec![test(7, 'a', "u3"), other]),
+            ..one.clone()
+        };
+        let begun = journal.record(vec![both], now()).await.unwrap();
+        assert!(matches!(begun.as_slice(), [IntakeDecision::New(tests)] if uuids(tests) == ["u2"]), "{begun:?}");
+        let repeated = DeliveryRecord { id: "another address".to_owned(), ..one };
+        assert_eq!(journal.record(vec![repeated], now()).await.unwrap(), [IntakeDecision::Repeated]);
     });
 }
 
@@ -219,11 +222,11 @@ fn a_body_counts_once_for_each_context_whatever_its_address_is() {
 fn what_was_not_run_hides_no_result_of_the_same_commit() {
     run(async |journal| {
         let queue = async |id: &str, test: PullTest, at: i64| {
-            journal.begin(vec![delivery(id, vec![test])], seconds(at)).await.unwrap();
-            journal.queued(vec![id.to_owned()]).await.unwrap();
+            journal.record(vec![delivery(id, vec![test])], seconds(at)).await.unwrap();
+            journal.mark_queued(vec![id.to_owned()]).await.unwrap();
         };
         let shown = async || {
-            let due = journal.to_show(now()).await.unwrap();
+            let due = journal.due_statuses(now()).await.unwrap();
             due.iter().map(|test| format!("{} {}", test.uuid, test.state)).collect::<Vec<_>>()
         };
         queue("d1", test(7, 'a', "u1"), 0).await;
@@ -238,14 +241,14 @@ fn what_was_not_run_hides_no_result_of_the_same_commit() {
         journal.end("u3".parse().unwrap(), State::Failure, String::new(), String::new()).await.unwrap();
         assert_eq!(shown().await, ["u3 failure"]);
         assert_eq!(journal.counts().await.unwrap().unshown, 1);
-        journal.shown("u3".parse().unwrap(), State::Failure).await.unwrap();
+        journal.mark_shown("u3".parse().unwrap(), State::Failure).await.unwrap();
         // Requested again and then not tested: the forge may show it as pending, and gets the result again.
         queue("d4", test(7, 'a', "u4"), 3).await;
-        journal.shown("u4".parse().unwrap(), State::Pending).await.unwrap();
+        journal.mark_shown("u4".parse().unwrap(), State::Pending).await.unwrap();
         assert_eq!(shown().await, Vec::<String>::new());
         journal.end_untested("u4".parse().unwrap(), "the pull request was closed", false).await.unwrap();
         assert_eq!(shown().await, ["u3 failure"]);
-        journal.shown("u3".parse().unwrap(), State::Failure).await.unwrap();
+        journal.mark_shown("u3".parse().unwrap(), State::Failure).await.unwrap();
         // Hidden states do not become visible, whichever of them is deleted first.
         for days in 29..32 {
             journal.sweep(seconds(days * 86_400)).await.unwrap();
@@ -259,21 +262,21 @@ fn what_was_not_run_hides_no_result_of_the_same_commit() {
 fn what_is_told_late_takes_nothing_away_that_is_wanted_since() {
     run(async |journal| {
         let queue = async |id: &str, test: PullTest| {
-            let begun = journal.begin(vec![delivery(id, vec![test])], now()).await.unwrap();
-            journal.queued(vec![id.to_owned()]).await.unwrap();
-            matches!(begun.as_slice(), [Begun::New(tests)] if !tests.is_empty())
+            let begun = journal.record(vec![delivery(id, vec![test])], now()).await.unwrap();
+            journal.mark_queued(vec![id.to_owned()]).await.unwrap();
+            matches!(begun.as_slice(), [IntakeDecision::New(tests)] if !tests.is_empty())
         };
         let at = |number, sha, uuid, second| PullTest { changed: seconds(second), ..test(number, sha, uuid) };
         // Closed and reopened, and the first event arrives last.
         assert!(queue("d1", at(7, 'a', "u1", 1)).await);
         assert!(!queue("d2", at(7, 'a', "u2", 3)).await, "it waits already");
-        journal.begin(vec![close("d3", 7, seconds(2))], now()).await.unwrap();
+        journal.record(vec![close("d3", 7, seconds(2))], now()).await.unwrap();
         assert_eq!(uuids(&journal.in_stage(Stage::Queued).await.unwrap()), ["u1"]);
         // Another commit, and back to the first; the event of the other one arrives last.
         assert!(!queue("d4", at(7, 'b', "u4", 2)).await, "it is not the newest");
         assert_eq!(uuids(&journal.in_stage(Stage::Queued).await.unwrap()), ["u1"]);
         // A delivery that was refused during an outage comes after the pull request was closed.
-        journal.begin(vec![close("d5", 8, seconds(5))], now()).await.unwrap();
+        journal.record(vec![close("d5", 8, seconds(5))], now()).await.unwrap();
         assert!(!queue("d6", at(8, 'a', "u6", 4)).await, "it is closed");
         assert!(queue("d7", at(8, 'a', "u7", 6)).await, "it is open again");
     });
@@ -284,8 +287,8 @@ fn of_two_commits_of_the_same_second_one_is_tested() {
     run(async |journal| {
         let two = [("d1", test(7, 'a', "u1")), ("d2", test(7, 'b', "u2"))];
         let two = two.map(|(id, test)| delivery(id, vec![test])).to_vec();
-        journal.begin(two, now()).await.unwrap();
-        journal.queued(vec!["d2".to_owned()]).await.unwrap();
+        journal.record(two, now()).await.unwrap();
+        journal.mark_queued(vec!["d2".to_owned()]).await.unwrap();
         journal.confirm("u1".parse().unwrap()).await.unwrap();
         assert_eq!(uuids(&journal.in_stage(Stage::Withdrawn).await.unwrap()), ["u1"]);
         assert_eq!(uuids(&journal.in_stage(Stage::Queued).await.unwrap()), ["u2"]);
@@ -296,21 +299,21 @@ fn of_two_commits_of_the_same_second_one_is_tested() {
 fn a_delivery_whose_request_was_found_elsewhere_is_finished() {
     run(async |journal| {
         let found = |uuid| PullTest { stage: Stage::Queued, shown: Some(State::Pending), ..test(7, 'a', uuid) };
-        journal.take_up(vec![found("u1"), found("u2")]).await.unwrap();
+        journal.restore(vec![found("u1"), found("u2")]).await.unwrap();
         journal.end_untested("u1".parse().unwrap(), "taken out of its queue", false).await.unwrap();
         journal.end("u2".parse().unwrap(), State::Success, String::new(), String::new()).await.unwrap();
         // One starts again as soon as its final state is shown; the other has its result.
-        let begun = journal.begin(vec![delivery("d1", vec![test(7, 'a', "u1")])], now()).await.unwrap();
-        assert_eq!(begun, [Begun::Unfinished]);
-        journal.shown("u1".parse().unwrap(), State::Error).await.unwrap();
-        let begun = journal.begin(vec![delivery("d1", vec![test(7, 'a', "u1")])], now()).await.unwrap();
-        assert!(matches!(begun.as_slice(), [Begun::New(tests)] if uuids(tests) == ["u1"]), "{begun:?}");
+        let begun = journal.record(vec![delivery("d1", vec![test(7, 'a', "u1")])], now()).await.unwrap();
+        assert_eq!(begun, [IntakeDecision::Unfinished]);
+        journal.mark_shown("u1".parse().unwrap(), State::Error).await.unwrap();
+        let begun = journal.record(vec![delivery("d1", vec![test(7, 'a', "u1")])], now()).await.unwrap();
+        assert!(matches!(begun.as_slice(), [IntakeDecision::New(tests)] if uuids(tests) == ["u1"]), "{begun:?}");
         let again = journal.test("u1".parse().unwrap()).await.unwrap().unwrap();
         assert_eq!((again.stage, again.shown), (Stage::Received, None));
         journal.confirm("u1".parse().unwrap()).await.unwrap();
         let two = delivery("d2", vec![test(7, 'a', "u2")]);
-        assert_eq!(journal.begin(vec![two.clone()], now()).await.unwrap(), [Begun::New(Vec::new())]);
-        assert_eq!(journal.begin(vec![two], now()).await.unwrap(), [Begun::Done]);
+        assert_eq!(journal.record(vec![two.clone()], now()).await.unwrap(), [IntakeDecision::New(Vec::new())]);
+        assert_eq!(journal.record(vec![two], now()).await.unwrap(), [IntakeDecision::Done]);
     });
 }
 
@@ -352,11 +355,11 @@ fn damage_that_shows_later_is_set_aside_as_well() {
         let damage = || {
             Err::<(), _>(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT), None))
         };
-        journal.begin(vec![delivery("d1", vec![test(7, 'a', "u1")])], now()).await.unwrap();
+        journal.record(vec![delivery("d1", vec![test(7, 'a', "u1")])], now()).await.unwrap();
         assert!(journal.with(move |_| damage()).await.is_err(), "what was asked is not answered with less");
         journal.renewed().await;
         assert_eq!(journal.counts().await.unwrap(), Counts::default());
-        journal.begin(vec![delivery("d1", vec![test(7, 'a', "u1")])], now()).await.unwrap();
+        journal.record(vec![delivery("d1", vec![test(7, 'a', "u1")])], now()).await.unwrap();
         assert_eq!(journal.counts().await.unwrap().stages[0], 1);
     });
 }
@@ -366,22 +369,23 @@ fn a_request_of_a_user_is_in_doubt_until_it_is_queued_or_certainly_not() {
     run(async |journal| {
         let submission = |uuid: &str| test(7, 'a', uuid).submission;
         let in_doubt = async || {
-            let requests = journal.asked_in_doubt(Timestamp::MAX).await.unwrap();
+            let requests = journal.unconfirmed_user_requests(Timestamp::MAX).await.unwrap();
             requests.iter().filter_map(|one| one.request.uuid().map(ToString::to_string)).collect::<Vec<_>>()
         };
         let three = ["u1", "u2", "u3"].map(submission);
-        journal.begin_asked(three.to_vec(), now()).await.unwrap();
-        assert_eq!(journal.asked_in_doubt(Timestamp::MAX).await.unwrap(), three);
-        assert_eq!(journal.asked_in_doubt(now()).await.unwrap(), []);
+        journal.record_user_requests(three.to_vec(), now()).await.unwrap();
+        assert_eq!(journal.unconfirmed_user_requests(Timestamp::MAX).await.unwrap(), three);
+        assert_eq!(journal.unconfirmed_user_requests(now()).await.unwrap(), []);
         // That a user was given its id does not make it certain.
-        journal.note_asked(vec![("u1".parse().unwrap(), submission("u1"))], seconds(1)).await.unwrap();
+        journal.note_user_requests(vec![("u1".parse().unwrap(), submission("u1"))], seconds(1)).await.unwrap();
         assert_eq!(in_doubt().await, ["u1", "u2", "u3"]);
-        journal.asked_are_queued(vec!["u1".parse().unwrap()]).await.unwrap();
-        journal.forget_asked(["u1", "u2"].map(|uuid| uuid.parse().unwrap()).to_vec()).await.unwrap();
+        journal.mark_user_requests_queued(vec!["u1".parse().unwrap()]).await.unwrap();
+        journal.forget_user_requests(["u1", "u2"].map(|uuid| uuid.parse().unwrap()).to_vec()).await.unwrap();
         assert_eq!(in_doubt().await, ["u3"]);
-        let known = async |uuid: &str| journal.asked(uuid.parse().unwrap()).await.unwrap().map(|one| one.outcome);
+        let known =
+            async |uuid: &str| journal.user_request(uuid.parse().unwrap()).await.unwrap().map(|one| one.outcome);
         assert_eq!((known("u1").await, known("u2").await), (Some(String::new()), None));
-        journal.end_asked("u3".parse().unwrap(), "there is no queue").await.unwrap();
+        journal.end_user_request("u3".parse().unwrap(), "there is no queue").await.unwrap();
         assert_eq!((in_doubt().await, known("u3").await.as_deref()), (vec![], Some("not tested: there is no queue")));
     });
 }
@@ -402,17 +406,17 @@ fn files_of_former_forms_are_taken_over() {
         let journal = Journal::open(&path).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            assert_eq!(journal.looked("p".to_owned()).await.unwrap(), Timestamp::from_second(7).ok());
+            assert_eq!(journal.last_search("p".to_owned()).await.unwrap(), Timestamp::from_second(7).ok());
             let PullTest { submission, uuid, .. } = test(7, 'a', "u1");
-            journal.begin_asked(vec![submission], now()).await.unwrap();
+            journal.record_user_requests(vec![submission], now()).await.unwrap();
             journal
-                .note_looked_for(uuid.clone(), now(), Some(("tests passed".to_owned(), String::new())))
+                .note_result_search(uuid.clone(), now(), Some(("tests passed".to_owned(), String::new())))
                 .await
                 .unwrap();
-            let asked = journal.asked(uuid.clone()).await.unwrap().unwrap();
+            let asked = journal.user_request(uuid.clone()).await.unwrap().unwrap();
             assert_eq!((asked.outcome.as_str(), asked.created), ("tests passed", now()));
             journal.sweep(now() + jiff::SignedDuration::from_hours(24 * 40)).await.unwrap();
-            assert_eq!(journal.asked(uuid).await.unwrap(), None);
+            assert_eq!(journal.user_request(uuid).await.unwrap(), None);
         });
         drop(journal);
         let mark =
@@ -440,7 +444,7 @@ fn files_of_newer_and_other_programs_are_refused_and_kept() {
     };
     let journal = Journal::open(&path).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(journal.begin(vec![delivery("d1", vec![test(7, 'a', "u1")])], now())).unwrap();
+    runtime.block_on(journal.record(vec![delivery("d1", vec![test(7, 'a', "u1")])], now())).unwrap();
     drop(journal);
     refused("PRAGMA user_version = 9", "journal.sqlite was written by a newer apt-ci (format 9, this program knows 5)");
     let foreign = "journal.sqlite is not a journal of pull requests, but another program's database";

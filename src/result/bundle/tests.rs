@@ -48,8 +48,8 @@ impl Scene {
 
     fn pack_within(&self, limits: Limits) -> Result<Bundle, BundleError> {
         let output = self.output("");
-        let material = Material::new(&output, &self.request, self.exit_code, Duration::from_millis(12_700));
-        let material = Material {
+        let material = BundleInput::new(&output, &self.request, self.exit_code, Duration::from_millis(12_700));
+        let material = BundleInput {
             attempt: 2,
             worker: Some("host-1"),
             failures: &self.failures,
@@ -251,7 +251,7 @@ fn a_half_made_bundle_is_none_and_a_changed_one_is_damaged() {
     let scene = Scene::new("gzip");
     assert_eq!(Bundle::open(&scene.destination()).unwrap(), None);
     scene.pack().unwrap();
-    fs::remove_file(scene.destination().join(MARK)).unwrap();
+    fs::remove_file(scene.destination().join(BUNDLE_MANIFEST)).unwrap();
     assert_eq!(Bundle::open(&scene.destination()).unwrap(), None);
     scene.pack().unwrap();
     fs::write(scene.destination().join(LOG), "").unwrap();
@@ -381,7 +381,7 @@ fn a_bundle_of_three_files_that_an_older_version_has_written_is_opened() {
     let summary = serde_json::to_value(&bundle.summary).unwrap();
     let sizes = json!({"log": size(LOG), "artifacts": size(ARTIFACTS), "result": size(RESULT)});
     let mark = json!({"summary": summary, "sizes": sizes}).to_string();
-    fs::write(bundle.dir.join(MARK), mark).unwrap();
+    fs::write(bundle.dir.join(BUNDLE_MANIFEST), mark).unwrap();
     let opened = Bundle::open(&bundle.dir).unwrap().unwrap();
     assert!(!opened.is_of(&scene.request), "it does not tell whose result it is");
     assert_eq!(opened, Bundle { unused_id: None, request: None, ..bundle });
@@ -430,7 +430,7 @@ fn no_file_of_a_bundle_holds_a_token() {
     );
     assert_eq!(own["failures"][0]["reason"], format!("403: {stars}"));
     assert_eq!((&own["request"]["env"], &own["secrets-left-out"]), (&json!([format!("KEY={stars}")]), &json!(true)));
-    let mut places = vec![log, format!("{bundle:?}"), fs::read_to_string(bundle.dir.join(MARK)).unwrap()];
+    let mut places = vec![log, format!("{bundle:?}"), fs::read_to_string(bundle.dir.join(BUNDLE_MANIFEST)).unwrap()];
     for archive in [RESULT, ARTIFACTS] {
         places.push(scene.members(archive).to_string());
     }

@@ -10,9 +10,9 @@ use super::CredentialsError;
 use crate::site::error::shell_word;
 
 /// Maximum size of a file, in bytes: a secret that is encrypted to a few hundred keys.
-const LIMIT: u64 = 1 << 20;
+const MAX_SIZE: u64 = 1 << 20;
 /// Prefix of the names of unfinished files.
-const NEW: &str = ".new-";
+const UNFINISHED_PREFIX: &str = ".new-";
 
 fn fault(path: &Path, error: &io::Error) -> CredentialsError {
     CredentialsError::File { path: path.to_owned(), reason: error.to_string() }
@@ -41,8 +41,8 @@ pub(super) fn read(root: &Path, path: &Path) -> Result<Option<String>, Credentia
         Err(error) => return Err(fault(path, &error)),
     };
     let mut text = String::new();
-    let read = file.take(LIMIT + 1).read_to_string(&mut text).map_err(|error| fault(path, &error))?;
-    if read as u64 > LIMIT {
+    let read = file.take(MAX_SIZE + 1).read_to_string(&mut text).map_err(|error| fault(path, &error))?;
+    if read as u64 > MAX_SIZE {
         return Err(fault(path, &io::Error::other("it is longer than 1 MiB")));
     }
     Ok(Some(text))
@@ -119,7 +119,7 @@ pub(super) fn sweep(root: &Path, folder: &Path, kinds: &[&str]) -> Result<(), Cr
     for folder in std::iter::once(folder.to_owned()).chain(kinds.iter().map(|kind| folder.join(kind))) {
         check_links(root, &folder)?;
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().starts_with(NEW) {
+            if entry.file_name().to_string_lossy().starts_with(UNFINISHED_PREFIX) {
                 remove(root, &entry.path())?;
             }
         }
@@ -134,7 +134,7 @@ pub(super) fn write(root: &Path, path: &Path, text: &str, mode: u32) -> Result<(
     let folder = path.parent().ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
     let folder_mode = if mode & 0o077 == 0 { 0o700 } else { 0o755 };
     DirBuilder::new().recursive(true).mode(folder_mode).create(folder).map_err(failed)?;
-    let aside = folder.join(format!("{NEW}{}", std::process::id()));
+    let aside = folder.join(format!("{UNFINISHED_PREFIX}{}", std::process::id()));
     let written = (|| {
         let flags = nix::libc::O_NOFOLLOW;
         let mut file =

@@ -13,11 +13,11 @@ use secrecy::SecretString;
 use super::sealed;
 
 /// Maximum size of a decrypted secret with its binding, in bytes. Secrets are lines or keys.
-pub(super) const LIMIT: u64 = 128 << 10;
+pub(super) const MAX_SIZE: u64 = 128 << 10;
 /// Maximum size of a file with a private key, in bytes.
-const KEY_LIMIT: u64 = 64 << 10;
+const MAX_KEY_SIZE: u64 = 64 << 10;
 /// Maximum number of attempts to enter a passphrase.
-const TRIES: usize = 3;
+const MAX_TRIES: usize = 3;
 
 /// Function that asks for the passphrase of a key's file. None without a terminal.
 pub type AskPassphrase = Arc<dyn Fn(&Path) -> Option<SecretString> + Send + Sync>;
@@ -87,7 +87,7 @@ impl Keys {
             Err(error) => return Err(error.to_string()),
         };
         let name = Some(path.display().to_string());
-        match Identity::from_buffer(BufReader::new(file.take(KEY_LIMIT)), name) {
+        match Identity::from_buffer(BufReader::new(file.take(MAX_KEY_SIZE)), name) {
             Ok(Identity::Unsupported(_)) => Err("keys of its type cannot decrypt secrets".to_owned()),
             Ok(identity) => Ok(Some(identity)),
             Err(error) => Err(error.to_string()),
@@ -95,7 +95,7 @@ impl Keys {
     }
 
     fn unlock(&self, path: &Path, key: &age::ssh::EncryptedKey) -> Result<Identity, String> {
-        for _ in 0..TRIES {
+        for _ in 0..MAX_TRIES {
             let Some(passphrase) = (self.ask)(path) else {
                 return Err(
                     "it has a passphrase, which is asked for on a terminal only (ssh-agent cannot decrypt)".to_owned()
@@ -124,8 +124,8 @@ fn decrypt(armour: &str, identity: &Identity) -> Result<SecretString, String> {
     let reader =
         decryptor.decrypt(std::iter::once(identity as &dyn age::Identity)).map_err(|error| error.to_string())?;
     let mut secret = String::new();
-    reader.take(LIMIT + 1).read_to_string(&mut secret).map_err(|error| error.to_string())?;
-    if secret.len() as u64 > LIMIT {
+    reader.take(MAX_SIZE + 1).read_to_string(&mut secret).map_err(|error| error.to_string())?;
+    if secret.len() as u64 > MAX_SIZE {
         return Err("it is longer than any secret".to_owned());
     }
     Ok(secret.into())

@@ -5,7 +5,8 @@
 //! `credentials/recipients` whose roles need it. A site without recipients keeps the same files unencrypted in
 //! `.credentials/`, which only its owner can read and git ignores.
 //!
-//! Each secret is bound to its kind, its name, the server that may get it and the roles that need it: see [`Opened`].
+//! Each secret is bound to its kind, its name, the server that may get it and the roles that need it: see
+//! [`OpenedCredential`].
 
 mod entry;
 mod error;
@@ -33,9 +34,9 @@ pub use self::error::CredentialsError;
 pub use self::exchange::{read_secrets, read_tokens, write_secrets, write_tokens};
 pub use self::keys::{AskPassphrase, Keys};
 pub use self::kind::{InvalidEntry, Kind};
-pub use self::payload::Opened;
-pub use self::purpose::{Details, Planned};
-pub use self::recipients::{Added, KnownRecipient};
+pub use self::payload::OpenedCredential;
+pub use self::purpose::{Details, PlannedEntry};
+pub use self::recipients::{AddedRecipient, KnownRecipient};
 pub use self::role::{InvalidRole, Role};
 pub use self::sealed::Recipient;
 
@@ -130,7 +131,7 @@ impl Credentials {
     ///
     /// # Errors
     /// When it cannot be read or opened, or the file contains the ciphertext of another entry.
-    pub fn get(&self, kind: Kind, name: &Name) -> Result<Option<Opened>, CredentialsError> {
+    pub fn get(&self, kind: Kind, name: &Name) -> Result<Option<OpenedCredential>, CredentialsError> {
         let Some(path) = self.path_of(kind, name) else { return Ok(None) };
         let (entry, secret) = self.read(&path)?;
         let payload = match sealed::is_sealed(&secret) {
@@ -139,7 +140,7 @@ impl Credentials {
                 self.keys.open(&secret).map_err(|reason| CredentialsError::Sealed(format!("{kind} {name}"), reason))?
             }
         };
-        Opened::read(entry, &payload).map(Some)
+        OpenedCredential::read(entry, &payload).map(Some)
     }
 
     /// Returns the secret of an entry for sending it to a server.
@@ -253,7 +254,7 @@ impl Credentials {
         self.agree(entries.iter().map(|(entry, _)| entry))?;
         let mut changed = Vec::new();
         for (entry, secret) in entries {
-            let payload = Opened::payload(entry, secret);
+            let payload = OpenedCredential::payload(entry, secret);
             if recipients.is_empty() {
                 files::make_closed(&self.root, &self.plain())?;
                 let path = self.plain().join(entry.file());

@@ -37,13 +37,13 @@ struct Payload {
 
 /// An opened credential, which returns its secret only for its server.
 #[derive(Debug, Clone)]
-pub struct Opened {
+pub struct OpenedCredential {
     entry: Entry,
     binding: Option<Binding>,
     secret: SecretString,
 }
 
-impl Opened {
+impl OpenedCredential {
     /// Reads the decrypted content of an entry's file.
     pub(super) fn read(entry: Entry, payload: &SecretString) -> Result<Self, CredentialsError> {
         let Some(text) = payload.expose_secret().strip_prefix(MAGIC) else {
@@ -111,7 +111,7 @@ impl Opened {
     /// Returns the secret for a server that sends it to a web service.
     ///
     /// # Errors
-    /// When [`Opened::for_server`] fails, or [`CredentialsError::OtherService`] for another service.
+    /// When [`OpenedCredential::for_server`] fails, or [`CredentialsError::OtherService`] for another service.
     pub fn for_service(
         &self,
         server: &ServerIdentity,

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 
 use super::entry::{self, Entry, Name};
 use super::kind::Kind;
-use super::payload::Opened;
+use super::payload::OpenedCredential;
 use super::role::{self, Role};
 use super::{Credentials, CredentialsError, files};
 use crate::server_url::ServerIdentity;
@@ -42,7 +42,7 @@ impl Details {
 
 /// An entry that would be stored.
 #[derive(Debug, Clone)]
-pub struct Planned {
+pub struct PlannedEntry {
     /// The entry.
     pub entry: Entry,
     is_agreed: bool,
@@ -50,7 +50,7 @@ pub struct Planned {
     is_there: bool,
 }
 
-impl Planned {
+impl PlannedEntry {
     /// Refuses a purpose that the user has neither given nor confirmed.
     ///
     /// # Errors
@@ -85,7 +85,7 @@ impl Credentials {
         name: &Name,
         details: &Details,
         now: Timestamp,
-    ) -> Result<Planned, CredentialsError> {
+    ) -> Result<PlannedEntry, CredentialsError> {
         for folder in [self.sealed(), self.plain()] {
             files::check_links(&self.root, &folder.join(entry::file(kind, name)))?;
         }
@@ -96,8 +96,8 @@ impl Credentials {
         let former = path.as_ref().and_then(|path| self.read(path).ok()).map(|(entry, _)| entry);
         let former = former.as_ref();
         // Only bound values count: a commit may have changed servers and readers in clear.
-        let opened = self.get(kind, name).ok().flatten().filter(Opened::is_bound);
-        let bound = opened.as_ref().map(Opened::entry);
+        let opened = self.get(kind, name).ok().flatten().filter(OpenedCredential::is_bound);
+        let bound = opened.as_ref().map(OpenedCredential::entry);
         let server = details.server.clone().or_else(|| bound?.server.clone()).or_else(|| details.usual.clone());
         let server = server.filter(|_| kind.is_sent());
         if server.is_none() && kind.is_sent() {
@@ -132,7 +132,7 @@ impl Credentials {
             usual.is_ok_and(|usual| Entry { readers: usual, ..entry.clone() }.needed_by() == entry.needed_by());
         let are_readers_agreed =
             details.readers.is_some() || are_usual || known_readers.as_ref() == Some(&roles(&entry)) || is_first;
-        Ok(Planned {
+        Ok(PlannedEntry {
             is_agreed: is_server_agreed && is_service_agreed && are_readers_agreed,
             before: known_readers.map(|readers| entry::purpose(known_server, known_service, &readers)),
             is_there: path.is_some(),

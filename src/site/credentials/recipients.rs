@@ -24,7 +24,7 @@ pub struct KnownRecipient {
 
 /// Changes by adding a recipient, or by giving it other roles.
 #[derive(Debug)]
-pub struct Added {
+pub struct AddedRecipient {
     /// Whether anything has changed.
     pub is_new: bool,
     /// Entries that the key can open now.
@@ -198,7 +198,7 @@ impl Credentials {
     ///
     /// # Errors
     /// [`CredentialsError::LastRecipient`] without an operator, or when a secret cannot be opened or written.
-    pub fn add_recipient(&self, recipient: Recipient) -> Result<Added, CredentialsError> {
+    pub fn add_recipient(&self, recipient: Recipient) -> Result<AddedRecipient, CredentialsError> {
         let _lock = self.lock()?;
         let mut recipients = self.recipients()?;
         let lines = |recipients: &[Recipient]| recipients.iter().map(Recipient::line).collect::<Vec<_>>();
@@ -234,7 +234,7 @@ impl Credentials {
         let has_roles = roles_of(&recipients).any(|role| *role != Role::Operator);
         let entries = after.iter().map(|(entry, _)| entry.clone());
         let unsaid = entries.clone().filter(|entry| has_roles && is_unsaid(entry)).collect();
-        Ok(Added { is_new, opens: entries.filter(|entry| opens(&recipient, entry)).collect(), lost, unsaid })
+        Ok(AddedRecipient { is_new, opens: entries.filter(|entry| opens(&recipient, entry)).collect(), lost, unsaid })
     }
 
     fn commit_all(&self, message: &str) -> Result<(), CredentialsError> {
@@ -247,7 +247,8 @@ impl Credentials {
     /// open, because its owner may have kept their secrets.
     ///
     /// # Errors
-    /// [`CredentialsError::NoRecipient`], [`CredentialsError::LastRecipient`], or when a secret cannot be opened or written.
+    /// [`CredentialsError::NoRecipient`], [`CredentialsError::LastRecipient`], or when a secret cannot be opened or
+    /// written.
     pub fn remove_recipient(&self, name: &str) -> Result<(Recipient, Vec<Entry>), CredentialsError> {
         let _lock = self.lock()?;
         let recipients = self.recipients()?;
@@ -337,7 +338,7 @@ impl Credentials {
     pub fn untold_without_role(&self) -> Result<Vec<Recipient>, CredentialsError> {
         let mut all = self.recipients()?;
         all.retain(|recipient| recipient.roles().is_none());
-        if !all.is_empty() && !self.trust.is_told_first(&self.root, "recipients without roles")? {
+        if !all.is_empty() && !self.trust.is_new_note(&self.root, "recipients without roles")? {
             all.clear();
         }
         Ok(all)

@@ -15,7 +15,7 @@ use super::role::{self, Role};
 /// First line of age's armour.
 const ARMOUR: &str = "-----BEGIN AGE ENCRYPTED FILE-----";
 /// Maximum number of lines in a ciphertext's header. One recipient has up to a dozen.
-const HEADER_LINES: usize = 10_000;
+const MAX_HEADER_LINES: usize = 10_000;
 
 /// An SSH key to which secrets are encrypted, as in `authorized_keys`, with its roles.
 #[derive(Clone)]
@@ -176,7 +176,7 @@ pub(super) fn tags(armour: &str) -> Result<Vec<String>, String> {
     let mut reader = BufReader::new(ArmoredReader::new(armour.as_bytes()));
     let mut tags = Vec::new();
     let mut line = Vec::new();
-    for _ in 0..HEADER_LINES {
+    for _ in 0..MAX_HEADER_LINES {
         line.clear();
         let length = reader.read_until(b'\n', &mut line).map_err(|error| error.to_string())?;
         if length == 0 || line.starts_with(b"---") {

@@ -21,11 +21,11 @@ mod roles;
 const SECRET: &str = "hunter2-hunter2";
 
 /// A site in a git repository, with the keys of three users.
-struct Scene {
+struct CredentialsFixture {
     folder: TempDir,
 }
 
-impl Scene {
+impl CredentialsFixture {
     fn new() -> Self {
         let scene = Self { folder: TempDir::new().unwrap() };
         crate::site::create(&scene.root()).unwrap();
@@ -102,7 +102,7 @@ fn details() -> Details {
 
 #[test]
 fn without_recipients_secrets_are_for_their_owner_alone() {
-    let scene = Scene::new();
+    let scene = CredentialsFixture::new();
     let credentials = scene.of("ann").unwrap();
     let now = Timestamp::now();
     let entry = credentials
@@ -130,7 +130,7 @@ fn without_recipients_secrets_are_for_their_owner_alone() {
 
 #[test]
 fn git_knows_secrets_only_encrypted() {
-    let scene = Scene::new();
+    let scene = CredentialsFixture::new();
     let ann = scene.of("ann").unwrap();
     let now = Timestamp::now();
     ann.set(Kind::GithubHook, &name("me/x"), &SECRET.to_owned().into(), &details(), now).unwrap();
@@ -161,7 +161,7 @@ fn git_knows_secrets_only_encrypted() {
 
 #[test]
 fn nobody_is_locked_out() {
-    let scene = Scene::new();
+    let scene = CredentialsFixture::new();
     let ann = scene.of("ann").unwrap();
     ann.set(Kind::Queue, &name("me"), &SECRET.to_owned().into(), &details(), Timestamp::now()).unwrap();
     let error = ann.add_recipient(scene.key("bob")).unwrap_err();
@@ -185,7 +185,7 @@ fn nobody_is_locked_out() {
 
 #[test]
 fn what_somebody_else_has_staged_is_not_committed() {
-    let scene = Scene::new();
+    let scene = CredentialsFixture::new();
     fs::write(scene.root().join("half-done"), "x").unwrap();
     let git = |arguments: &[&str]| {
         let output = Command::new("git").arg("-C").arg(scene.root()).args(arguments).output().unwrap();
@@ -226,14 +226,14 @@ fn the_files_of_other_programs_are_read_and_written() {
 }
 
 /// Runs git in the site's repository.
-fn git(scene: &Scene, arguments: &[&str]) -> String {
+fn git(scene: &CredentialsFixture, arguments: &[&str]) -> String {
     let output = Command::new("git").arg("-C").arg(scene.root()).args(arguments).output().unwrap();
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 #[test]
 fn what_a_process_that_died_has_begun_is_gone_on_with() {
-    let scene = Scene::new();
+    let scene = CredentialsFixture::new();
     let ann = scene.of("ann").unwrap();
     let now = Timestamp::now();
     ann.add_recipient(scene.key("ann")).unwrap();
@@ -277,7 +277,7 @@ fn role(text: &str) -> BTreeSet<Role> {
 
 #[test]
 fn nothing_is_encrypted_to_a_recipient_that_came_with_a_commit() {
-    let scene = Scene::new();
+    let scene = CredentialsFixture::new();
     let ann = scene.of("ann").unwrap();
     ann.add_recipient(scene.key("ann").with_roles(role("operator"))).unwrap();
     let store = |credentials: &Credentials| {
@@ -313,7 +313,7 @@ fn no_link_leads_out_of_the_site() {
         (".credentials", ".credentials"),
         (".credentials", ".credentials/queue"),
     ] {
-        let scene = Scene::new();
+        let scene = CredentialsFixture::new();
         let elsewhere = scene.folder.path().join("elsewhere");
         fs::create_dir_all(elsewhere.join("queue")).unwrap();
         fs::set_permissions(&elsewhere, fs::Permissions::from_mode(0o700)).unwrap();
@@ -334,7 +334,7 @@ fn no_link_leads_out_of_the_site() {
             fs::read_dir(&elsewhere).unwrap().count() + fs::read_dir(elsewhere.join("queue")).unwrap().count();
         assert_eq!(written, 1, "{link}: something was written there");
     }
-    let scene = Scene::new();
+    let scene = CredentialsFixture::new();
     let ann = scene.of("ann").unwrap();
     ann.add_recipient(scene.key("ann")).unwrap();
     fs::create_dir(scene.root().join("credentials/queue")).unwrap();
@@ -346,7 +346,7 @@ fn no_link_leads_out_of_the_site() {
 #[test]
 fn a_passphrase_is_asked_for_once_and_only_for_the_key_that_opens() {
     use std::sync::atomic::{AtomicUsize, Ordering};
-    let scene = Scene::new();
+    let scene = CredentialsFixture::new();
     let ann = scene.of("ann").unwrap();
     ann.add_recipient(scene.key("ann")).unwrap();
     let path = scene.folder.path().join("locked");
@@ -394,7 +394,7 @@ fn a_passphrase_is_asked_for_once_and_only_for_the_key_that_opens() {
 
 #[test]
 fn a_bad_line_among_the_recipients_is_named() {
-    let scene = Scene::new();
+    let scene = CredentialsFixture::new();
     fs::create_dir(scene.root().join("credentials")).unwrap();
     let text = format!("# these\n{}\nssh-dss AAAA x\n", scene.key("ann").line());
     fs::write(scene.root().join("credentials/recipients"), text).unwrap();

@@ -22,7 +22,7 @@ pub(super) fn wanted(access: &Access) -> Result<Vec<String>, String> {
 }
 
 /// Maximum length of a list, in bytes: Swift refuses header lines of more than 8192.
-const MAX_LIST: usize = 8000;
+const MAX_LIST_BYTES: usize = 8000;
 
 /// Returns the list for this access; `None` when the existing one suffices. Readers stay on it, except for everyone on
 /// a list that has to be private. Readers that do not fit are left out: if Swift refused the list, the result would be
@@ -36,7 +36,7 @@ pub(super) fn changed(existing: &str, wanted: &[String], access: &Access) -> Opt
     let mut length: usize = list.iter().map(|reader| reader.len() + 1).sum();
     for reader in wanted {
         let grown = length + reader.len() + 1;
-        if !list.contains(&reader.as_str()) && grown <= MAX_LIST {
+        if !list.contains(&reader.as_str()) && grown <= MAX_LIST_BYTES {
             list.push(reader);
             length = grown;
         }
@@ -95,7 +95,7 @@ mod tests {
             existing = list(&existing, &access).unwrap_or(existing);
             left_out_of += left_out(&existing, &wanted(&access).unwrap()).len();
         }
-        assert!(existing.len() <= MAX_LIST && existing.len() > MAX_LIST - 250, "{}", existing.len());
+        assert!(existing.len() <= MAX_LIST_BYTES && existing.len() > MAX_LIST_BYTES - 250, "{}", existing.len());
         assert_eq!(existing.split(',').count() + left_out_of, 100);
         let short = private(&["ann"]);
         assert!(list(&existing, &short).is_some_and(|list| left_out(&list, &wanted(&short).unwrap()).is_empty()));

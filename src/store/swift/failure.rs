@@ -14,7 +14,7 @@ use crate::store::StoreError;
 #[derive(Debug, Clone)]
 pub(super) enum Failure {
     /// Another attempt may succeed.
-    Passing {
+    Transient {
         address: String,
         reason: String,
         /// Whether there was no connection, or no answer on it.
@@ -39,14 +39,14 @@ pub(super) enum Failure {
 impl Failure {
     /// Returns the failure of an attempt that was interrupted.
     pub(super) fn broken(address: &str, reason: impl Into<String>) -> Self {
-        Self::Passing { address: address.to_owned(), reason: reason.into(), connecting: false, after: None }
+        Self::Transient { address: address.to_owned(), reason: reason.into(), connecting: false, after: None }
     }
 
     /// Converts an error of the HTTP client. The URL is left out: the address names the store, and a query may be
     /// private.
     pub(super) fn of_client(address: &str, error: reqwest::Error) -> Self {
         let connecting = error.is_connect();
-        Self::Passing { address: address.to_owned(), reason: TIMEOUTS.reason(error), connecting, after: None }
+        Self::Transient { address: address.to_owned(), reason: TIMEOUTS.reason(error), connecting, after: None }
     }
 
     /// Returns the failure for an answer that is not a success.
@@ -69,7 +69,7 @@ impl Failure {
                 let to = headers.get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("another place");
                 refused(format!("it answered {status} and points to {to}; if that is right, name that URL"))
             }
-            _ if is_transient(status) => Self::Passing {
+            _ if is_transient(status) => Self::Transient {
                 address: address.to_owned(),
                 reason: format!("it answered {status}"),
                 connecting: false,
@@ -88,7 +88,7 @@ impl Failure {
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Passing { address, reason, .. } => Self::Unreachable { address, reason },
+            Failure::Transient { address, reason, .. } => Self::Unreachable { address, reason },
             Failure::Refused { address, action, reason } => Self::Refused { address, action, reason },
             Failure::NotFound(subject) => Self::NotFound(subject),
             Failure::Misconfigured(text) => Self::Misconfigured(text),
@@ -116,20 +116,20 @@ mod tests {
     #[test]
     fn what_may_pass_is_tried_again_when_the_store_says() {
         for status in [408, 422, 429, 498, 500, 502, 503, 504, 507] {
-            let Failure::Passing { after, .. } = answer(status, &[(RETRY_AFTER, "7")]) else {
+            let Failure::Transient { after, .. } = answer(status, &[(RETRY_AFTER, "7")]) else {
                 panic!("{status} is not final");
             };
             assert_eq!(after, Some(Duration::from_secs(7)));
         }
         let dated = answer(503, &[(RETRY_AFTER, "Fri, 31 Dec 1999 23:59:59 GMT")]);
-        assert!(matches!(dated, Failure::Passing { after: None, .. }));
+        assert!(matches!(dated, Failure::Transient { after: None, .. }));
     }
 
     #[test]
     fn what_is_refused_stays_refused_and_says_why() {
         for status in [400, 401, 403, 409, 411, 412, 413, 501] {
             let error = StoreError::from(answer(status, &[]));
-            assert!(!error.is_temporary(), "{status}");
+            assert!(!error.is_transient(), "{status}");
             assert!(error.to_string().contains("refused to store c/o: it answered"), "{error}");
         }
         assert!(StoreError::from(answer(403, &[])).to_string().contains("log in"));

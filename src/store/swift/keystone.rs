@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
+use super::auth_token::AuthToken;
 use super::failure::Failure;
-use super::grant::Grant;
 use super::retry::first_answer;
 use super::source::Source;
 use super::storage::Storage;
@@ -138,7 +138,11 @@ impl Keystone {
         &self.tokens
     }
 
-    pub(super) async fn log_in(&self, client: &reqwest::Client, storage: Option<&Storage>) -> Result<Grant, Failure> {
+    pub(super) async fn log_in(
+        &self,
+        client: &reqwest::Client,
+        storage: Option<&Storage>,
+    ) -> Result<AuthToken, Failure> {
         let address = self.address();
         let response = first_answer(&address, client.post(self.tokens.clone()).json(&self.body()).send()).await?;
         let action = format!("log {} in", self.identity);
@@ -170,7 +174,7 @@ impl Keystone {
             None => self.endpoint(&address, &details.catalog)?,
         };
         let lifetime = lifetime(&details.issued_at, &details.expires_at);
-        Grant::new(&storage, Some(&token), lifetime).ok_or_else(|| refused("its answer has a damaged token"))
+        AuthToken::new(&storage, Some(&token), lifetime).ok_or_else(|| refused("its answer has a damaged token"))
     }
 
     fn endpoint(&self, address: &str, catalog: &[Service]) -> Result<Url, Failure> {

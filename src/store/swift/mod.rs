@@ -5,9 +5,9 @@
 
 mod account;
 mod acl;
+mod auth_token;
 mod clouds;
 mod failure;
-mod grant;
 mod keystone;
 mod listing;
 mod retry;
@@ -34,11 +34,11 @@ use tracing::{debug, warn};
 use self::account::Account;
 pub use self::account::{CREDENTIAL_VARIABLES, SwiftLogin, login};
 use self::failure::Failure;
-use self::retry::persist;
-use self::session::{Ask, Session};
+use self::retry::with_retries;
+use self::session::{Session, SwiftRequest};
 use self::upload::Upload;
 use super::names::{check_container, check_object};
-use super::{Access, Amount, Entry, ObjectHeaders, ObjectReader, Query, StoreError};
+use super::{Access, ContainerSize, Entry, ObjectHeaders, ObjectReader, Query, StoreError};
 use crate::environment::Environment;
 use crate::http::{AnswerTimeout, Timeouts};
 use crate::retry::{LONG, RetryPolicy, SHORT};
@@ -49,13 +49,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 const TIMEOUTS: Timeouts = Timeouts { connect: CONNECT_TIMEOUT, answer: AnswerTimeout::Piece(IDLE_TIMEOUT) };
 /// Maximum number of unused connections that stay open.
-const IDLE_CONNECTIONS: usize = 4;
+const MAX_IDLE_CONNECTIONS: usize = 4;
 /// Number of objects that are removed with one request. Swift's limit is 10,000; it answers when all are removed.
-const BULK: usize = 1000;
+const BULK_DELETE_SIZE: usize = 1000;
 /// Number of concurrent deletions when objects are removed one by one.
-const DELETIONS: usize = 16;
+const DELETE_CONCURRENCY: usize = 16;
 /// Maximum number of attempts to write a list of readers while another client writes it too.
-const ACL_ROUNDS: usize = 5;
+const MAX_ACL_ATTEMPTS: usize = 5;
 const OBJECT_COUNT: HeaderName = HeaderName::from_static("x-container-object-count");
 const BYTES_USED: HeaderName = HeaderName::from_static("x-container-bytes-used");
 const CONTAINER_READ: HeaderName = HeaderName::from_static("x-container-read");
@@ -107,7 +107,7 @@ impl SwiftStore {
     /// # Errors
     /// When logging in fails.
     pub async fn locate(&self, container: &str, object: &str) -> Result<String, StoreError> {
-        let storage = persist(SHORT, || self.session.storage()).await?;
+        let storage = with_retries(SHORT, || self.session.storage()).await?;
         Ok(format!("{storage}{}", url::path(container, object)))
     }
 
@@ -124,10 +124,10 @@ impl SwiftStore {
         let mut names: Vec<String> = Vec::new();
         loop {
             let marker = names.last().map_or("", String::as_str);
-            let ask = Ask {
+            let ask = SwiftRequest {
                 path: url::query(&[("format", "json"), ("marker", marker)]),
                 subject: "the account".to_owned(),
-                ..ask(Method::GET, "", "", "list its containers")
+                ..plain_request(Method::GET, "", "", "list its containers")
             };
             let page = self.rows(&ask, marker, listing::containers, |name| name).await?;
             if page.is_empty() {
@@ -148,8 +148,8 @@ impl SwiftStore {
         let action = format!("make the container {container} readable");
         let refused = |reason| StoreError::Refused { address: self.address(), action: action.clone(), reason };
         let wanted = acl::wanted(access).map_err(refused)?;
-        for _ in 0..ACL_ROUNDS {
-            let look = ask(Method::HEAD, container, "", &format!("look at the container {container}"));
+        for _ in 0..MAX_ACL_ATTEMPTS {
+            let look = plain_request(Method::HEAD, container, "", &format!("look at the container {container}"));
             let (method, existing) = match self.request(LONG, &look).await {
                 Ok(response) => (Method::POST, readers(&response)),
                 Err(StoreError::NotFound(_)) => (Method::PUT, String::new()),
@@ -166,7 +166,7 @@ impl SwiftStore {
                     if *access == Access::Private(Vec::new()) && existing.is_empty() {
                         // Swift shows the list only to owners. A user who may not write to the container cannot know
                         // that it is empty.
-                        self.request(LONG, &ask(method, container, "", &action)).await?;
+                        self.request(LONG, &plain_request(method, container, "", &action)).await?;
                     }
                     return Ok(());
                 }
@@ -183,10 +183,10 @@ impl SwiftStore {
                     headers.push((CONTAINER_READ, list));
                 }
             }
-            self.request(LONG, &Ask { headers, ..ask(method, container, "", &action) }).await?;
+            self.request(LONG, &SwiftRequest { headers, ..plain_request(method, container, "", &action) }).await?;
             // Swift has no conditional write: check again whether another client wrote a list at the same time.
         }
-        Err(refused(format!("its list of readers was still not as written after {ACL_ROUNDS} times")))
+        Err(refused(format!("its list of readers was still not as written after {MAX_ACL_ATTEMPTS} times")))
     }
 
     /// Returns all entries that match the query, page by page.
@@ -219,7 +219,7 @@ impl SwiftStore {
             ("delimiter", delimiter.as_str()),
             ("marker", query.marker.as_str()),
         ];
-        let mut ask = ask(Method::GET, container, "", &format!("list {container}"));
+        let mut ask = plain_request(Method::GET, container, "", &format!("list {container}"));
         ask.path += &url::query(&parameters);
         self.rows(&ask, &query.marker, listing::objects, Entry::name).await
     }
@@ -228,15 +228,15 @@ impl SwiftStore {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when the container does not exist, or when the store is unreachable.
-    pub async fn amount(&self, container: &str) -> Result<Option<Amount>, StoreError> {
+    pub async fn amount(&self, container: &str) -> Result<Option<ContainerSize>, StoreError> {
         check_container(&self.address(), container)?;
-        let ask = ask(Method::HEAD, container, "", &format!("look at {container}"));
+        let ask = plain_request(Method::HEAD, container, "", &format!("look at {container}"));
         let response = match self.request(SHORT, &ask).await {
             Err(StoreError::Refused { .. }) => return Ok(None),
             other => other?,
         };
         let number = |name: HeaderName| response.headers().get(name)?.to_str().ok()?.parse().ok();
-        let amount = || Some(Amount { objects: number(OBJECT_COUNT)?, bytes: number(BYTES_USED)? });
+        let amount = || Some(ContainerSize { objects: number(OBJECT_COUNT)?, bytes: number(BYTES_USED)? });
         Ok(amount())
     }
 
@@ -248,7 +248,7 @@ impl SwiftStore {
     pub async fn get(&self, container: &str, object: &str) -> Result<ObjectReader, StoreError> {
         check_container(&self.address(), container)?;
         check_object(&self.address(), object)?;
-        let ask = ask(Method::GET, container, object, &format!("read {container}/{object}"));
+        let ask = plain_request(Method::GET, container, object, &format!("read {container}/{object}"));
         let response = self.request(SHORT, &ask).await?;
         let address = self.address();
         let bytes = response
@@ -280,7 +280,7 @@ impl SwiftStore {
         };
         // One system call on a local disk takes no longer than passing it to another thread.
         let length = std::fs::metadata(file).map_or(0, |metadata| metadata.len());
-        if length > upload::LIMIT {
+        if length > upload::MAX_OBJECT_BYTES {
             return Err(refused(&format!("the file has {length} bytes, and Swift takes at most 5 GiB")));
         }
         let content_type =
@@ -291,11 +291,15 @@ impl SwiftStore {
         }
         let upload = Upload::measure(file).await?;
         let subject = container.to_owned();
-        let ask =
-            Ask { headers: lines, upload: Some(&upload), subject, ..ask(Method::PUT, container, object, &action) };
-        let knock = self::ask(Method::HEAD, container, "", &action);
+        let ask = SwiftRequest {
+            headers: lines,
+            upload: Some(&upload),
+            subject,
+            ..plain_request(Method::PUT, container, object, &action)
+        };
+        let knock = self::plain_request(Method::HEAD, container, "", &action);
         let broke = AtomicBool::new(false);
-        persist(LONG, || async {
+        with_retries(LONG, || async {
             // A server that refuses a token may close the connection while the file is sent, and its answer is lost. An
             // empty request gets this answer, and the token is renewed.
             if broke.swap(false, Ordering::Relaxed) {
@@ -320,7 +324,7 @@ impl SwiftStore {
     pub async fn delete(&self, container: &str, object: &str) -> Result<(), StoreError> {
         check_container(&self.address(), container)?;
         check_object(&self.address(), object)?;
-        let ask = ask(Method::DELETE, container, object, &format!("remove {container}/{object}"));
+        let ask = plain_request(Method::DELETE, container, object, &format!("remove {container}/{object}"));
         match self.request(SHORT, &ask).await {
             Ok(_) | Err(StoreError::NotFound(_)) => Ok(()),
             Err(error) => Err(error),
@@ -334,10 +338,10 @@ impl SwiftStore {
     /// When the store refuses or is unreachable; some of the objects may be removed then.
     pub async fn delete_all(&self, container: &str, objects: &[String]) -> Result<(), StoreError> {
         check_container(&self.address(), container)?;
-        for some in objects.chunks(BULK) {
+        for some in objects.chunks(BULK_DELETE_SIZE) {
             if !self.delete_at_once(container, some).await? {
                 let removing = stream::iter(some).map(|object| self.delete(container, object));
-                removing.buffer_unordered(DELETIONS).try_collect::<()>().await?;
+                removing.buffer_unordered(DELETE_CONCURRENCY).try_collect::<()>().await?;
             }
         }
         Ok(())
@@ -360,14 +364,14 @@ impl SwiftStore {
             lines.push('\n');
         }
         let action = format!("remove objects of {container}");
-        let ask = Ask {
+        let ask = SwiftRequest {
             path: "?bulk-delete".to_owned(),
             headers: vec![
                 (CONTENT_TYPE, HeaderValue::from_static("text/plain")),
                 (ACCEPT, HeaderValue::from_static("application/json")),
             ],
             text: Some(&lines),
-            ..ask(Method::POST, container, "", &action)
+            ..plain_request(Method::POST, container, "", &action)
         };
         let answer = match self.request(LONG, &ask).await {
             // Without bulk delete, this is a request to change the account.
@@ -390,27 +394,27 @@ impl SwiftStore {
     /// When it is not empty, or the store refuses or is unreachable.
     pub async fn delete_container(&self, container: &str) -> Result<(), StoreError> {
         check_container(&self.address(), container)?;
-        let ask = ask(Method::DELETE, container, "", &format!("remove {container}"));
+        let ask = plain_request(Method::DELETE, container, "", &format!("remove {container}"));
         match self.request(SHORT, &ask).await {
             Ok(_) | Err(StoreError::NotFound(_)) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
-    async fn request(&self, policy: RetryPolicy, ask: &Ask<'_>) -> Result<Response, StoreError> {
-        persist(policy, || self.session.attempt(ask)).await
+    async fn request(&self, policy: RetryPolicy, ask: &SwiftRequest<'_>) -> Result<Response, StoreError> {
+        with_retries(policy, || self.session.attempt(ask)).await
     }
 
     /// Returns one page of a listing. It is read completely in the same attempt, so that an interrupted one is retried.
     /// Its rows must come after `last`: a server that ignores markers would be listed indefinitely.
     async fn rows<T>(
         &self,
-        ask: &Ask<'_>,
+        ask: &SwiftRequest<'_>,
         last: &str,
         read: fn(&[u8]) -> Result<Vec<T>, String>,
         name: fn(&T) -> &str,
     ) -> Result<Vec<T>, StoreError> {
-        persist(SHORT, || async {
+        with_retries(SHORT, || async {
             let response = self.session.attempt(ask).await?;
             let address = self.address();
             let page = response.bytes().await.map_err(|error| Failure::of_client(&address, error))?;
@@ -427,10 +431,10 @@ impl SwiftStore {
 }
 
 /// Returns a plain request.
-fn ask(method: Method, container: &str, object: &str, action: &str) -> Ask<'static> {
+fn plain_request(method: Method, container: &str, object: &str, action: &str) -> SwiftRequest<'static> {
     let subject = if object.is_empty() { container.to_owned() } else { format!("{container}/{object}") };
     let path = url::path(container, object);
-    Ask { method, path, headers: Vec::new(), upload: None, text: None, action: action.to_owned(), subject }
+    SwiftRequest { method, path, headers: Vec::new(), upload: None, text: None, action: action.to_owned(), subject }
 }
 
 /// Returns the container's list of readers, which Swift shows to its owners.

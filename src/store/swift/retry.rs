@@ -14,7 +14,7 @@ use crate::store::StoreError;
 
 impl ClassifyFailure for Failure {
     fn transient(&self) -> Option<Transient> {
-        let Self::Passing { connecting, after, .. } = self else { return None };
+        let Self::Transient { connecting, after, .. } = self else { return None };
         Some(Transient { is_connecting: *connecting, after: *after })
     }
 }
@@ -28,7 +28,7 @@ pub(super) async fn first_answer(
     // A little longer than the client's own timeout, whose error is more precise.
     match timeout(CONNECT_TIMEOUT + Duration::from_millis(500), sending).await {
         Ok(answer) => answer.map_err(|error| Failure::of_client(address, error)),
-        Err(_) => Err(Failure::Passing {
+        Err(_) => Err(Failure::Transient {
             address: address.to_owned(),
             reason: format!("no answer within {} seconds", CONNECT_TIMEOUT.as_secs()),
             connecting: true,
@@ -38,7 +38,7 @@ pub(super) async fn first_answer(
 }
 
 /// Repeats `work` from its start until it succeeds, fails permanently, or the policy ends.
-pub(super) async fn persist<T, F>(policy: RetryPolicy, work: impl FnMut() -> F) -> Result<T, StoreError>
+pub(super) async fn with_retries<T, F>(policy: RetryPolicy, work: impl FnMut() -> F) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, Failure>>,
 {
@@ -55,7 +55,7 @@ mod tests {
     use crate::retry::{LONG, SHORT};
 
     fn passing(connecting: bool, after: Option<Duration>) -> Failure {
-        Failure::Passing { address: "http://s".into(), reason: "busy".into(), connecting, after }
+        Failure::Transient { address: "http://s".into(), reason: "busy".into(), connecting, after }
     }
 
     fn run<T>(work: impl Future<Output = T>) -> T {
@@ -69,7 +69,7 @@ mod tests {
             tries.set(tries.get() + 1);
             if tries.get() < 3 { Err(passing(false, None)) } else { Ok(tries.get()) }
         };
-        assert_eq!(run(persist(SHORT, work)).unwrap(), 3);
+        assert_eq!(run(with_retries(SHORT, work)).unwrap(), 3);
     }
 
     #[test]
@@ -79,14 +79,14 @@ mod tests {
             tries.set(tries.get() + 1);
             Err::<(), _>(Failure::NotFound("c".into()))
         };
-        assert!(matches!(run(persist(LONG, work)), Err(StoreError::NotFound(_))));
+        assert!(matches!(run(with_retries(LONG, work)), Err(StoreError::NotFound(_))));
         assert_eq!(tries.get(), 1);
     }
 
     #[test]
     fn a_store_that_is_away_is_given_up_soon() {
         let begin = Instant::now();
-        let error = run(persist(SHORT, || async { Err::<(), _>(passing(true, None)) })).unwrap_err();
+        let error = run(with_retries(SHORT, || async { Err::<(), _>(passing(true, None)) })).unwrap_err();
         assert!(matches!(error, StoreError::Unreachable { .. }));
         // Much less than the limit for a restarting store; a busy machine may be slow.
         assert!(begin.elapsed() < LONG.connect_limit.unwrap() / 2, "{:?}", begin.elapsed());
@@ -100,7 +100,7 @@ mod tests {
             tries.set(tries.get() + 1);
             if tries.get() == 1 { Err(passing(false, Some(Duration::from_secs(1)))) } else { Ok(()) }
         };
-        run(persist(SHORT, work)).unwrap();
+        run(with_retries(SHORT, work)).unwrap();
         assert!(begin.elapsed() >= Duration::from_secs(1), "{:?}", begin.elapsed());
     }
 }

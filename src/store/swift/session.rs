@@ -13,18 +13,18 @@ use tracing::debug;
 use url::Url;
 
 use super::account::{Account, Login};
+use super::auth_token::AuthToken;
 use super::failure::Failure;
-use super::grant::Grant;
 use super::retry::first_answer;
 use super::upload::Upload;
 use super::url::shown;
-use super::{IDLE_CONNECTIONS, TIMEOUTS};
+use super::{MAX_IDLE_CONNECTIONS, TIMEOUTS};
 use crate::http::client_builder;
 use crate::server_url::{PLAIN_TEXT_HINT, ServerIdentity};
 use crate::store::StoreError;
 
 /// One request, for all its attempts.
-pub(super) struct Ask<'a> {
+pub(super) struct SwiftRequest<'a> {
     pub(super) method: Method,
     /// Path after the storage URL, escaped.
     pub(super) path: String,
@@ -42,7 +42,7 @@ pub(super) struct Ask<'a> {
 pub(super) struct Session {
     client: Client,
     account: Account,
-    state: Mutex<State>,
+    state: Mutex<LoginState>,
     /// Number of finished logins. Read before waiting for `state`: a higher number afterwards means that another task
     /// logged in.
     logins: AtomicU64,
@@ -51,8 +51,8 @@ pub(super) struct Session {
 }
 
 #[derive(Default)]
-struct State {
-    grant: Option<Arc<Grant>>,
+struct LoginState {
+    auth: Option<Arc<AuthToken>>,
     /// Failure of the last login.
     failure: Option<Failure>,
 }
@@ -62,7 +62,7 @@ impl Session {
         // A token must not follow a redirect to another server.
         let mut builder = client_builder(&TIMEOUTS, reqwest::redirect::Policy::none())
             // A worker uploads a few results at a time; further connections need not stay open.
-            .pool_max_idle_per_host(IDLE_CONNECTIONS);
+            .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS);
         if let Some(file) = &account.cacert {
             builder = builder.tls_certs_only(certificates(file)?);
         }
@@ -91,7 +91,7 @@ impl Session {
 
     /// Returns the storage URL, logging in if necessary.
     pub(super) async fn storage(&self) -> Result<String, Failure> {
-        Ok(self.grant(None).await?.storage.trim_end_matches('/').to_owned())
+        Ok(self.auth_token(None).await?.storage.trim_end_matches('/').to_owned())
     }
 
     /// Returns a text that distinguishes this account from others, before and after a login. It has no secrets.
@@ -100,19 +100,19 @@ impl Session {
     }
 
     /// Makes one attempt. A token that is no longer valid is renewed once.
-    pub(super) async fn attempt(&self, ask: &Ask<'_>) -> Result<Response, Failure> {
-        let grant = self.grant(None).await?;
-        let mut response = self.send(&grant, ask).await?;
+    pub(super) async fn attempt(&self, ask: &SwiftRequest<'_>) -> Result<Response, Failure> {
+        let auth = self.auth_token(None).await?;
+        let mut response = self.send(&auth, ask).await?;
         if response.status() == StatusCode::UNAUTHORIZED && self.can_log_in() {
             debug!("the token is no longer good");
-            let grant = self.grant(Some(&grant)).await?;
-            response = self.send(&grant, ask).await?;
+            let auth = self.auth_token(Some(&auth)).await?;
+            response = self.send(&auth, ask).await?;
         }
         if response.status().is_success() {
             return Ok(response);
         }
         let (status, headers) = (response.status(), response.headers());
-        Err(Failure::of_answer(&grant.storage, &ask.action, &ask.subject, self.hint(), status, headers))
+        Err(Failure::of_answer(&auth.storage, &ask.action, &ask.subject, self.hint(), status, headers))
     }
 
     fn can_log_in(&self) -> bool {
@@ -131,14 +131,14 @@ impl Session {
 
     /// Returns access to the account; with `stale`, another one than that. Of many concurrent callers one logs in, and
     /// its success or failure counts for all.
-    async fn grant(&self, stale: Option<&Arc<Grant>>) -> Result<Arc<Grant>, Failure> {
+    async fn auth_token(&self, stale: Option<&Arc<AuthToken>>) -> Result<Arc<AuthToken>, Failure> {
         let seen = self.logins.load(Ordering::Acquire);
         let mut state = self.state.lock().await;
-        if let Some(grant) = &state.grant
-            && grant.is_fresh()
-            && stale.is_none_or(|stale| !Arc::ptr_eq(stale, grant))
+        if let Some(auth) = &state.auth
+            && auth.is_fresh()
+            && stale.is_none_or(|stale| !Arc::ptr_eq(stale, auth))
         {
-            return Ok(Arc::clone(grant));
+            return Ok(Arc::clone(auth));
         }
         if let Some(failure) = &state.failure
             && self.logins.load(Ordering::Acquire) > seen
@@ -148,26 +148,26 @@ impl Session {
         let result = self.log_in().await;
         self.logins.fetch_add(1, Ordering::Release);
         match result {
-            Ok(grant) => {
-                let grant = Arc::new(grant);
-                *state = State { grant: Some(Arc::clone(&grant)), failure: None };
-                Ok(grant)
+            Ok(auth) => {
+                let auth = Arc::new(auth);
+                *state = LoginState { auth: Some(Arc::clone(&auth)), failure: None };
+                Ok(auth)
             }
             Err(failure) => {
-                *state = State { grant: None, failure: Some(failure.clone()) };
+                *state = LoginState { auth: None, failure: Some(failure.clone()) };
                 Err(failure)
             }
         }
     }
 
-    async fn log_in(&self) -> Result<Grant, Failure> {
+    async fn log_in(&self) -> Result<AuthToken, Failure> {
         let storage = self.account.storage.as_ref();
         let without_login = |token: Option<&str>| {
             let storage = storage.ok_or_else(|| Failure::Misconfigured("the storage URL is not set".to_owned()))?;
-            Grant::new(&storage.url, token, None)
+            AuthToken::new(&storage.url, token, None)
                 .ok_or_else(|| Failure::Misconfigured("OS_AUTH_TOKEN is not a token".to_owned()))
         };
-        let grant = match &self.account.login {
+        let auth = match &self.account.login {
             Login::Anonymous => without_login(None),
             Login::Token(token) => without_login(Some(token.expose_secret())),
             Login::TempAuth(server) => {
@@ -180,24 +180,24 @@ impl Session {
             }
         }?;
         // During its lifetime, a token is worth as much as the password.
-        let is_private = grant.storage.parse::<ServerIdentity>().is_ok_and(|server| server.is_private());
-        if grant.token.is_some() && !is_private && !self.account.allows_plain_text {
+        let is_private = auth.storage.parse::<ServerIdentity>().is_ok_and(|server| server.is_private());
+        if auth.token.is_some() && !is_private && !self.account.allows_plain_text {
             return Err(Failure::Misconfigured(format!(
                 "refusing to send a token in plain text to {}; {PLAIN_TEXT_HINT}",
-                grant.storage
+                auth.storage
             )));
         }
-        Ok(grant)
+        Ok(auth)
     }
 
-    async fn send(&self, grant: &Grant, ask: &Ask<'_>) -> Result<Response, Failure> {
-        let url = format!("{}{}", grant.storage, ask.path);
+    async fn send(&self, auth: &AuthToken, ask: &SwiftRequest<'_>) -> Result<Response, Failure> {
+        let url = format!("{}{}", auth.storage, ask.path);
         let url = Url::parse(&url).map_err(|error| Failure::Misconfigured(format!("{url} is not a URL: {error}")))?;
         let mut request = self.client.request(ask.method.clone(), url.clone());
         for (name, value) in &ask.headers {
             request = request.header(name, value);
         }
-        if let Some(token) = &grant.token {
+        if let Some(token) = &auth.token {
             request = request.header("x-auth-token", token);
         }
         if let Some(upload) = ask.upload {
@@ -212,9 +212,9 @@ impl Session {
         // An upload may take long before it is answered; it is never the first request.
         let first = ask.upload.is_none() && !self.answered.load(Ordering::Relaxed);
         let result = if first {
-            first_answer(&grant.storage, request.send()).await
+            first_answer(&auth.storage, request.send()).await
         } else {
-            request.send().await.map_err(|error| Failure::of_client(&grant.storage, error))
+            request.send().await.map_err(|error| Failure::of_client(&auth.storage, error))
         };
         self.answered.fetch_or(result.is_ok(), Ordering::Relaxed);
         let took = begin.elapsed();

@@ -6,8 +6,8 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use super::auth_token::AuthToken;
 use super::failure::Failure;
-use super::grant::Grant;
 use super::retry::first_answer;
 use super::storage::Storage;
 use super::url::shown;
@@ -38,7 +38,11 @@ impl TempAuth {
         ServerIdentity::of(&self.url)
     }
 
-    pub(super) async fn log_in(&self, client: &reqwest::Client, storage: Option<&Storage>) -> Result<Grant, Failure> {
+    pub(super) async fn log_in(
+        &self,
+        client: &reqwest::Client,
+        storage: Option<&Storage>,
+    ) -> Result<AuthToken, Failure> {
         let address = self.address();
         let unusable =
             |what: &str| Failure::Misconfigured(format!("{what} has characters that no HTTP header can hold"));
@@ -75,6 +79,6 @@ impl TempAuth {
             (None, None) => return Err(refused("its answer has no X-Storage-Url: is this the URL to log in at?")),
         };
         let lifetime = header("x-auth-token-expires").and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
-        Grant::new(&storage, Some(token), lifetime).ok_or_else(|| refused("its answer has a damaged token"))
+        AuthToken::new(&storage, Some(token), lifetime).ok_or_else(|| refused("its answer has a damaged token"))
     }
 }

@@ -13,11 +13,11 @@ use tokio_util::io::ReaderStream;
 use super::failure::Failure;
 
 /// Maximum size of an object in Swift, in bytes.
-pub(super) const LIMIT: u64 = 5 << 30;
+pub(super) const MAX_OBJECT_BYTES: u64 = 5 << 30;
 /// Number of bytes that are read at a time.
-const CHUNK: usize = 128 << 10;
+const CHUNK_BYTES: usize = 128 << 10;
 /// Files shorter than this, in bytes, stay in memory between measuring and sending. Most logs and results are.
-const SMALL: u64 = 64 << 10;
+const MAX_BUFFERED_BYTES: u64 = 64 << 10;
 
 /// A file to send.
 #[derive(Debug)]
@@ -41,13 +41,13 @@ impl Upload {
             let mut file = File::open(owned)?;
             let mut digest = Md5::new();
             let mut bytes = Vec::new();
-            (&mut file).take(SMALL).read_to_end(&mut bytes)?;
+            (&mut file).take(MAX_BUFFERED_BYTES).read_to_end(&mut bytes)?;
             digest.update(&bytes);
             let mut length = bytes.len() as u64;
-            if length < SMALL {
+            if length < MAX_BUFFERED_BYTES {
                 return Ok((length, hexadecimal(digest), Some(bytes)));
             }
-            let mut chunk = vec![0; CHUNK];
+            let mut chunk = vec![0; CHUNK_BYTES];
             loop {
                 match file.read(&mut chunk)? {
                     0 => break,
@@ -74,7 +74,7 @@ impl Upload {
             .await
             .map_err(|error| Failure::of_file(format!("cannot open {}", self.path.display()), &error))?;
         let fault = Arc::clone(&self.fault);
-        let bytes = ReaderStream::with_capacity(file.take(self.length), CHUNK).inspect_err(move |error| {
+        let bytes = ReaderStream::with_capacity(file.take(self.length), CHUNK_BYTES).inspect_err(move |error| {
             let copy = io::Error::new(error.kind(), error.to_string());
             *fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(copy);
         });
@@ -125,7 +125,7 @@ mod tests {
     async fn a_long_file_is_read_while_it_is_sent() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f");
-        for length in [SMALL, 3 * CHUNK as u64 + 7] {
+        for length in [MAX_BUFFERED_BYTES, 3 * CHUNK_BYTES as u64 + 7] {
             std::fs::write(&path, vec![b'x'; usize::try_from(length).unwrap()]).unwrap();
             let upload = Upload::measure(&path).await.unwrap();
             let whole = hexadecimal(Md5::new_with_prefix(std::fs::read(&path).unwrap()));

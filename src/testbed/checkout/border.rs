@@ -75,7 +75,7 @@ impl fmt::Display for AllowedHost {
 
 /// Reason for which a branch cannot be fetched from its server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Barred {
+pub(super) enum BorderError {
     /// The branch must not be fetched, now or later.
     Forbidden(String),
     /// The name cannot be resolved now.
@@ -84,7 +84,7 @@ pub(super) enum Barred {
 
 /// Way in which git reaches a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Way {
+pub(super) struct Route {
     /// Address to fetch, as it was checked.
     pub(super) url: String,
     /// `HOST:PORT:ADDRESS[,ADDRESS]`, to which git is restricted. `None` where there is no name to resolve.
@@ -112,14 +112,15 @@ impl Border {
     }
 
     /// Finds the way to a server.
-    pub(super) async fn way(&self, source: &GitSource, environment: &Environment) -> Result<Way, Barred> {
-        let Target { url, name } = self.target(source).map_err(Barred::Forbidden)?;
+    pub(super) async fn route(&self, source: &GitSource, environment: &Environment) -> Result<Route, BorderError> {
+        let Target { url, name } = self.target(source).map_err(BorderError::Forbidden)?;
         let Some((host, port)) = name.filter(|_| proxy(&url, environment).is_none()) else {
-            return Ok(Way { url: url.into(), held_to: None });
+            return Ok(Route { url: url.into(), held_to: None });
         };
         let (resolver, asked) = (Arc::clone(&self.resolver), host.clone());
         let resolving = tokio::task::spawn_blocking(move || resolver(&asked, port));
-        let unresolved = |reason: &dyn fmt::Display| Barred::Unresolved(format!("cannot resolve {host}: {reason}"));
+        let unresolved =
+            |reason: &dyn fmt::Display| BorderError::Unresolved(format!("cannot resolve {host}: {reason}"));
         let mut addresses = match tokio::time::timeout(RESOLVE_TIMEOUT, resolving).await {
             Ok(Ok(Ok(addresses))) => addresses,
             Ok(Ok(Err(error))) => return Err(unresolved(&error)),
@@ -132,14 +133,14 @@ impl Border {
         }
         // One address that is not public is enough: git may use any of them.
         if !addresses.iter().all(|address| is_public(*address)) {
-            return Err(Barred::Forbidden(not_public(&format!("the name {host} leads to"))));
+            return Err(BorderError::Forbidden(not_public(&format!("the name {host} leads to"))));
         }
         let addresses = addresses.iter().take(MAX_ADDRESSES).map(|address| match address {
             IpAddr::V4(address) => address.to_string(),
             IpAddr::V6(address) => format!("[{address}]"),
         });
         let held_to = format!("{host}:{port}:{}", addresses.collect::<Vec<_>>().join(","));
-        Ok(Way { url: url.into(), held_to: Some(held_to) })
+        Ok(Route { url: url.into(), held_to: Some(held_to) })
     }
 
     fn target(&self, source: &GitSource) -> Result<Target, String> {
@@ -260,13 +261,13 @@ mod tests {
         let environment = Environment::default();
         let (border, asked) = border(&[], &["93.184.216.34 2606:4700::1", "127.0.0.1"]);
         let source = source("https://Rebind.Example.:8443/x.git");
-        let way = border.way(&source, &environment).await.unwrap();
-        assert_eq!(way.url, "https://rebind.example:8443/x.git");
-        assert_eq!(way.held_to.as_deref(), Some("rebind.example:8443:93.184.216.34,[2606:4700::1]"));
+        let route = border.route(&source, &environment).await.unwrap();
+        assert_eq!(route.url, "https://rebind.example:8443/x.git");
+        assert_eq!(route.held_to.as_deref(), Some("rebind.example:8443:93.184.216.34,[2606:4700::1]"));
         assert_eq!(asked.load(Ordering::SeqCst), 1);
         // The second answer is another one, and refused.
-        assert!(matches!(border.way(&source, &environment).await, Err(Barred::Forbidden(_))));
-        assert!(matches!(border.way(&source, &environment).await, Err(Barred::Unresolved(_))));
+        assert!(matches!(border.route(&source, &environment).await, Err(BorderError::Forbidden(_))));
+        assert!(matches!(border.route(&source, &environment).await, Err(BorderError::Unresolved(_))));
     }
 
     #[tokio::test]
@@ -274,8 +275,8 @@ mod tests {
         for answer in ["93.184.216.34 10.0.0.1", "::1 93.184.216.34", "::ffff:10.0.0.1"] {
             let resolver = move |_: &str, _: u16| Ok(answer.split(' ').map(|one| one.parse().unwrap()).collect());
             let border = Border::with_resolver([], Arc::new(resolver));
-            let way = border.way(&source("https://example.org/x"), &Environment::default()).await;
-            assert!(matches!(way, Err(Barred::Forbidden(_))), "{answer}: {way:?}");
+            let route = border.route(&source("https://example.org/x"), &Environment::default()).await;
+            assert!(matches!(route, Err(BorderError::Forbidden(_))), "{answer}: {route:?}");
         }
     }
 
@@ -286,16 +287,16 @@ mod tests {
         for address in
             ["https://git.internal/x", "http://Git.Internal:99/x", "http://10.0.0.5:8080/x", "http://[fd00::1]/x"]
         {
-            assert_eq!(border.way(&source(address), &environment).await.unwrap().held_to, None, "{address}");
+            assert_eq!(border.route(&source(address), &environment).await.unwrap().held_to, None, "{address}");
         }
         for address in ["http://10.0.0.5/x", "http://10.0.0.5:80/x", "http://evil.git.internal.localhost/x"] {
             assert!(border.check(&source(address)).is_err(), "{address}");
         }
         let proxied = [("https_proxy", "http://proxy:3128")].map(|(name, value)| (name.to_owned(), value.to_owned()));
         let proxied: Environment = proxied.into_iter().collect();
-        let way = border.way(&source("https://example.org/x"), &proxied).await.unwrap();
-        assert_eq!((way.held_to, asked.load(Ordering::SeqCst)), (None, 0), "the proxy resolves it");
-        assert!(matches!(border.way(&source("https://127.0.0.1/x"), &proxied).await, Err(Barred::Forbidden(_))));
+        let route = border.route(&source("https://example.org/x"), &proxied).await.unwrap();
+        assert_eq!((route.held_to, asked.load(Ordering::SeqCst)), (None, 0), "the proxy resolves it");
+        assert!(matches!(border.route(&source("https://127.0.0.1/x"), &proxied).await, Err(BorderError::Forbidden(_))));
         for wrong in ["", "a/b", "a b", "user@host", "host:port", "host:99999", "http://host", "[::1"] {
             assert!(wrong.parse::<AllowedHost>().is_err(), "{wrong:?}");
         }

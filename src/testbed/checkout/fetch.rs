@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::border::Way;
+use super::border::Route;
 use crate::environment::Environment;
 use crate::request::{BzrSource, GitSource, TestSource};
 use crate::testbed::autopkgtest::is_executable;
@@ -25,7 +25,7 @@ const GIT_SETTINGS: [&str; 9] = [
 const BRANCH: &str = "testbranch";
 
 /// Variables with the settings of the network.
-const PASSED_ON: [&str; 8] =
+const NETWORK_VARIABLES: [&str; 8] =
     ["PATH", "http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"];
 
 /// Commands to run one after the other, with their complete environment.
@@ -45,10 +45,10 @@ impl Fetch {
         folder: &Path,
         home: &Path,
         environment: &Environment,
-        way: Option<&Way>,
+        route: Option<&Route>,
     ) -> Result<Self, String> {
         let home = home.to_string_lossy().into_owned();
-        let passed = PASSED_ON.iter().filter_map(|name| Some((*name, environment.get(name)?.to_owned())));
+        let passed = NETWORK_VARIABLES.iter().filter_map(|name| Some((*name, environment.get(name)?.to_owned())));
         let mut variables: Vec<(&str, String)> = passed.collect();
         let given =
             [("HOME", home.as_str()), ("XDG_CONFIG_HOME", &home), ("XDG_CACHE_HOME", &home), ("LC_ALL", "C.UTF-8")];
@@ -56,10 +56,10 @@ impl Fetch {
         let (commands, more) = match source {
             TestSource::TestGit(git) | TestSource::BuildGit(git) => {
                 let program = find(&["git"], environment).ok_or("git is not installed: apt install git")?;
-                if way.is_some_and(|way| way.held_to.is_some()) {
+                if route.is_some_and(|route| route.held_to.is_some()) {
                     check_can_be_held(&program)?;
                 }
-                (with_git(&program, git, folder, way), GIT_VARIABLES.as_slice())
+                (with_git(&program, git, folder, route), GIT_VARIABLES.as_slice())
             }
             TestSource::TestBzr(bzr) => {
                 let program =
@@ -68,9 +68,9 @@ impl Fetch {
             }
         };
         variables.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        if way.is_some() {
+        if route.is_some() {
             // With a proxy, no connection bypasses it; without one, these have no effect.
-            variables.extend(WAY_VARIABLES.map(|(name, value)| (name, value.to_owned())));
+            variables.extend(ROUTE_VARIABLES.map(|(name, value)| (name, value.to_owned())));
         }
         Ok(Self { commands, variables })
     }
@@ -89,13 +89,13 @@ const BZR_VARIABLES: [(&str, &str); 4] =
     [("BRZ_SSH", "/bin/false"), ("BZR_SSH", "/bin/false"), ("BRZ_LOG", "/dev/null"), ("BZR_LOG", "/dev/null")];
 
 /// Settings for requests that came over the web: git contacts only the server that was checked.
-const WAY_SETTINGS: [&str; 4] =
+const ROUTE_SETTINGS: [&str; 4] =
     ["protocol.git.allow=never", "http.followRedirects=false", "transfer.bundleURI=false", "fetch.uriProtocols="];
 
-const WAY_VARIABLES: [(&str, &str); 3] = [("GIT_ALLOW_PROTOCOL", "http:https"), ("no_proxy", ""), ("NO_PROXY", "")];
+const ROUTE_VARIABLES: [(&str, &str); 3] = [("GIT_ALLOW_PROTOCOL", "http:https"), ("no_proxy", ""), ("NO_PROXY", "")];
 
 /// Oldest version of git that can be restricted: older versions silently ignore `http.curloptResolve`.
-const LEAST_GIT: (u32, u32) = (2, 37);
+const MIN_GIT: (u32, u32) = (2, 37);
 
 fn check_can_be_held(program: &Path) -> Result<(), String> {
     let said = std::process::Command::new(program).arg("--version").env_clear().output();
@@ -104,22 +104,22 @@ fn check_can_be_held(program: &Path) -> Result<(), String> {
     let version = text.split_whitespace().nth(2).unwrap_or_default();
     let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
     let version_at_hand = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    if version_at_hand >= LEAST_GIT {
+    if version_at_hand >= MIN_GIT {
         return Ok(());
     }
-    let (major, minor) = LEAST_GIT;
+    let (major, minor) = MIN_GIT;
     Err(format!("requests over the web need git {major}.{minor} or newer, and here is {}", text.trim()))
 }
 
 /// Returns the commands that autopkgtest uses in a testbed: a full clone, then the reference, which need not be a
 /// branch.
-fn with_git(program: &Path, source: &GitSource, folder: &Path, way: Option<&Way>) -> Vec<CommandLine> {
+fn with_git(program: &Path, source: &GitSource, folder: &Path, route: Option<&Route>) -> Vec<CommandLine> {
     let folder = folder.to_string_lossy().into_owned();
-    let url = way.map_or(source.url(), |way| way.url.as_str());
+    let url = route.map_or(source.url(), |route| route.url.as_str());
     let mut settings: Vec<String> = GIT_SETTINGS.map(str::to_owned).to_vec();
-    if let Some(way) = way {
-        settings.extend(WAY_SETTINGS.map(str::to_owned));
-        settings.extend(way.held_to.iter().map(|held_to| format!("http.curloptResolve={held_to}")));
+    if let Some(route) = route {
+        settings.extend(ROUTE_SETTINGS.map(str::to_owned));
+        settings.extend(route.held_to.iter().map(|held_to| format!("http.curloptResolve={held_to}")));
     }
     let git = |words: &[&str]| {
         let mut args: Vec<String> = Vec::new();

@@ -388,10 +388,10 @@ async fn git_is_held_to_the_address_that_was_checked() {
     let (port, elsewhere) = count("127.0.0.1:0");
     let (_, held) = count(&format!("127.0.0.2:{port}"));
     let url = format!("http://localhost:{port}/x.git");
-    let way = Way { url: url.clone(), held_to: Some(format!("localhost:{port}:127.0.0.2")) };
+    let route = Route { url: url.clone(), held_to: Some(format!("localhost:{port}:127.0.0.2")) };
     let work = tempfile::tempdir().unwrap();
     let checkout = Checkout { from_web: true, ..of_git(&format!("{url}#main"), &work) };
-    let fetched = checkout.fetch_all(&environment(), &CheckoutLimits::default(), Some(&way)).await;
+    let fetched = checkout.fetch_all(&environment(), &CheckoutLimits::default(), Some(&route)).await;
     assert!(fetched.is_err(), "there is no repository");
     let count = |asked: &std::sync::atomic::AtomicUsize| asked.load(std::sync::atomic::Ordering::SeqCst);
     assert!(count(&held) > 0 && count(&elsewhere) == 0, "{} {}", count(&held), count(&elsewhere));

@@ -9,51 +9,55 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
-use crate::beneath::Folder;
+use crate::confined_folder::ConfinedFolder;
 
 /// Files and folders of a tree that autopkgtest reads; a folder comes before its files.
-const READ_HERE: [&str; 5] = ["debian", "debian/control", "debian/changelog", "debian/tests", "debian/tests/control"];
+const FILES_READ_HERE: [&str; 5] =
+    ["debian", "debian/control", "debian/changelog", "debian/tests", "debian/tests/control"];
 
 /// File with which autopkgtest takes a tree for one that is already built.
-const BUILT: &str = "debian/files";
+const BUILT_MARK: &str = "debian/files";
 
 /// Reason for which a tree cannot be tested.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum TreeError {
     /// The branch contains something that it must not.
-    OfBranch(String),
+    InvalidBranch(String),
     /// The tree cannot be read.
-    OfHost(io::Error),
+    Io(io::Error),
 }
 
 /// Makes sure that autopkgtest reads nothing outside the tree, and that it takes the tree for one that is not built.
-pub(super) fn prepare(folder: &Path) -> Result<(), Fault> {
-    let tree = Folder::open(folder).map_err(|error| Fault::OfBranch(format!("it is no folder: {error}")))?;
-    for name in READ_HERE {
+pub(super) fn prepare(folder: &Path) -> Result<(), TreeError> {
+    let tree =
+        ConfinedFolder::open(folder).map_err(|error| TreeError::InvalidBranch(format!("it is no folder: {error}")))?;
+    for name in FILES_READ_HERE {
         is_there(&tree, name)?;
     }
-    match tree.remove_file(Path::new(BUILT)) {
+    match tree.remove_file(Path::new(BUILT_MARK)) {
         // Other types of the entry are checked below.
         Ok(()) => {}
         Err(error)
             if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory) => {}
-        Err(error) => return Err(Fault::OfHost(error)),
+        Err(error) => return Err(TreeError::Io(error)),
     }
-    if is_there(&tree, BUILT)? {
-        return Err(Fault::OfBranch(format!("its {BUILT} is a folder, or in one that is a link")));
+    if is_there(&tree, BUILT_MARK)? {
+        return Err(TreeError::InvalidBranch(format!("its {BUILT_MARK} is a folder, or in one that is a link")));
     }
     Ok(())
 }
 
 /// Whether the entry exists for a program that follows links.
-fn is_there(tree: &Folder, name: &str) -> Result<bool, Fault> {
+fn is_there(tree: &ConfinedFolder, name: &str) -> Result<bool, TreeError> {
     match tree.metadata_through_links(Path::new(name)) {
         Ok(_) => Ok(true),
         Err(error) => match Errno::from_raw(error.raw_os_error().unwrap_or_default()) {
             Errno::ENOENT | Errno::ENOTDIR => Ok(false),
-            Errno::EXDEV => Err(Fault::OfBranch(format!("a link leads {name} out of the branch"))),
-            Errno::ELOOP | Errno::ENAMETOOLONG => Err(Fault::OfBranch(format!("the links to {name} lead nowhere"))),
-            _ => Err(Fault::OfHost(error)),
+            Errno::EXDEV => Err(TreeError::InvalidBranch(format!("a link leads {name} out of the branch"))),
+            Errno::ELOOP | Errno::ENAMETOOLONG => {
+                Err(TreeError::InvalidBranch(format!("the links to {name} lead nowhere")))
+            }
+            _ => Err(TreeError::Io(error)),
         },
     }
 }

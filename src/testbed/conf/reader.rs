@@ -40,7 +40,7 @@ const UNSUPPORTED_KEYS: [&str; 3] = ["stable_release_percentage", "worker_upgrad
 const UNSUPPORTED_SECTIONS: [&str; 1] = ["influx"];
 
 /// Maximum value of a time limit, in seconds: a year. A longer one is a mistake.
-const LONGEST_TIME: u64 = 366 * 24 * 3600;
+const MAX_TIME: u64 = 366 * 24 * 3600;
 
 pub(super) struct Reader<'a> {
     file: &'a Path,
@@ -67,7 +67,7 @@ impl<'a> Reader<'a> {
     pub(super) fn read(self, text: &str) -> (Option<WorkerConf>, Vec<ConfError>) {
         let contents = match ini::read(text) {
             Ok(contents) => contents,
-            Err(ini::Malformed { line, message }) => {
+            Err(ini::IniError { line, message }) => {
                 self.note(line, message, None);
                 return (None, self.faults.into_inner());
             }
@@ -213,10 +213,10 @@ impl<'a> Reader<'a> {
 
     fn seconds(&self, found: Option<&Setting>, least: u64) -> Option<u64> {
         let found = found?;
-        let seconds = found.value.parse().ok().filter(|seconds| (least..=LONGEST_TIME).contains(seconds));
+        let seconds = found.value.parse().ok().filter(|seconds| (least..=MAX_TIME).contains(seconds));
         if seconds.is_none() {
             let message =
-                format!("{} is a number of seconds from {least} to {LONGEST_TIME}, not {:?}", found.key, found.value);
+                format!("{} is a number of seconds from {least} to {MAX_TIME}, not {:?}", found.key, found.value);
             self.note(Some(found.line), message, None);
         }
         seconds
@@ -284,7 +284,7 @@ mod tests {
 
     use super::*;
     use crate::release::Release;
-    use crate::testbed::decision::Origin;
+    use crate::testbed::decision::DecisionSource;
     use crate::testbed::variables::Definition;
 
     fn examine(text: &str) -> (Option<WorkerConf>, Vec<ConfError>) {
@@ -334,8 +334,8 @@ mod tests {
         assert_eq!(conf.overrides_folder(), Some(Path::new("/etc/apt-ci/per-package")));
         let limits = Limits { short: 10, install: 20, test: 30, copy: 40, build: 50, margin: 0 };
         assert_eq!((conf.limits, conf.retry_delay()), (limits, Duration::from_secs(5)));
-        let origin = |line| Origin::File { path: "/etc/apt-ci/worker.conf".into(), line };
-        assert_eq!((conf.origin("checkout_dir"), conf.origin("setup_command2")), (origin(2), Origin::Default));
+        let origin = |line| DecisionSource::File { path: "/etc/apt-ci/worker.conf".into(), line };
+        assert_eq!((conf.origin("checkout_dir"), conf.origin("setup_command2")), (origin(2), DecisionSource::Default));
         assert!(!conf.is_null());
     }
 

@@ -97,25 +97,25 @@ fn tests_are_counted_as_the_log_grows() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let mut log = LiveLog::new(&path);
-    log.look().unwrap();
+    log.read_new().unwrap();
     assert_eq!((log.tests_begun(), log.last_line()), (0, ""));
     let mut file = File::create(&path).unwrap();
     file.write_all(b"autopkgtest [10:00:00]: test one: [--------").unwrap();
-    log.look().unwrap();
+    log.read_new().unwrap();
     assert_eq!(log.tests_begun(), 0, "the line is not whole");
     file.write_all(b"---------------\nhello\n").unwrap();
-    log.look().unwrap();
-    log.look().unwrap();
+    log.read_new().unwrap();
+    log.read_new().unwrap();
     assert_eq!(log.tests_begun(), 1);
     file.write_all(b"autopkgtest [10:00:01]: test two: [-----------------------\n\x1b[1mred\x07\n\n").unwrap();
-    log.look().unwrap();
+    log.read_new().unwrap();
     log.tail().unwrap();
     assert_eq!((log.tests_begun(), log.last_line()), (2, "[1mred"));
     // Another file in its place.
     let new = folder.path().join("new");
     fs::write(&new, "autopkgtest [10:00:02]: test new: [-----------------------\n".repeat(3)).unwrap();
     fs::rename(&new, &path).unwrap();
-    log.look().unwrap();
+    log.read_new().unwrap();
     assert_eq!(log.tests_begun(), 3);
 }
 
@@ -126,14 +126,14 @@ fn a_look_reads_only_what_is_new_and_not_too_much_of_it() {
     let mut log = LiveLog::new(&path);
     let mut file = File::create(&path).unwrap();
     // A hole is quickly made and quickly read.
-    file.set_len(LOOK_LIMIT * 2).unwrap();
+    file.set_len(MAX_READ_BYTES * 2).unwrap();
     file.seek(SeekFrom::End(0)).unwrap();
     file.write_all(b"\nautopkgtest [10:00:00]: test one: [-----------------------\n").unwrap();
-    for (read, count) in [(LOOK_LIMIT, 0), (LOOK_LIMIT * 2, 0), (file.metadata().unwrap().len(), 1)] {
-        log.look().unwrap();
+    for (read, count) in [(MAX_READ_BYTES, 0), (MAX_READ_BYTES * 2, 0), (file.metadata().unwrap().len(), 1)] {
+        log.read_new().unwrap();
         assert_eq!((log.read, log.tests_begun()), (read, count));
     }
-    log.look().unwrap();
+    log.read_new().unwrap();
     assert_eq!(log.tests_begun(), 1);
 }
 

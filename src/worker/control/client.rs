@@ -12,13 +12,13 @@ use super::socket::{Folder, name};
 use super::{Command, ControlError, Reply};
 
 /// Timeout for an answer. Workers answer at once, except while they read their configuration again.
-const PATIENCE: Duration = Duration::from_secs(20);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Maximum size of a reply, in bytes: enough for more than a thousand slots.
-const LONGEST_REPLY: u64 = 4 << 20;
+const MAX_REPLY_BYTES: u64 = 4 << 20;
 
 /// Interval between checks whether a process has ended.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A worker of this host that listens on its socket.
 #[derive(Debug, Clone)]
@@ -50,8 +50,8 @@ impl LiveWorker {
     /// Fails when the worker has ended meanwhile, does not answer in time, or does not understand the command.
     pub async fn ask(&self, command: &Command) -> Result<Reply, ControlError> {
         let reason = |reason: String| ControlError::Worker { pid: self.pid, reason };
-        match timeout(PATIENCE, self.exchange(command)).await {
-            Err(_) => Err(reason(format!("did not answer within {} seconds", PATIENCE.as_secs()))),
+        match timeout(ANSWER_TIMEOUT, self.exchange(command)).await {
+            Err(_) => Err(reason(format!("did not answer within {} seconds", ANSWER_TIMEOUT.as_secs()))),
             Ok(Err(error)) if is_end(error.kind()) => Err(ControlError::Ended { pid: self.pid }),
             Ok(Err(error)) => Err(reason(format!("cannot be reached: {error}"))),
             Ok(Ok(line)) if line.is_empty() => Err(reason("closed the connection without an answer".to_owned())),
@@ -68,14 +68,14 @@ impl LiveWorker {
         let mut stream = UnixStream::connect(folder.path_of(&name(self.pid))).await?;
         stream.write_all(&command.line()).await?;
         let mut line = Vec::new();
-        stream.take(LONGEST_REPLY).read_to_end(&mut line).await?;
+        stream.take(MAX_REPLY_BYTES).read_to_end(&mut line).await?;
         Ok(line)
     }
 
     /// Returns when the process has ended.
     pub async fn ended(&self) {
         while self.birth.is_some() && birth(self.pid) == self.birth {
-            sleep(LOOK_EVERY).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 }

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Reloaded;
-use crate::worker::board::{Told, WorkerStatus};
+use super::ReloadReport;
+use crate::worker::live_status::{ShutdownPhase, WorkerStatus};
 
 /// Version of the protocol. It changes when an old client or worker would misunderstand a line.
 const VERSION: u64 = 1;
@@ -44,7 +44,7 @@ pub enum Reply {
     /// The worker is shutting down.
     Stopping {
         /// Shutdown that was requested by now.
-        told: Told,
+        told: ShutdownPhase,
         /// Number of slots that still have a test.
         running: usize,
     },
@@ -63,7 +63,7 @@ pub enum Reply {
         too_late: bool,
     },
     /// The worker has read its configuration again.
-    Reloaded(Reloaded),
+    Reloaded(ReloadReport),
     /// The line was not a command.
     Error {
         /// Reason.

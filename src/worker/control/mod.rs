@@ -3,7 +3,7 @@
 //! The sockets are `STATE_DIR/workers/PID.sock`. A client sends one line, a [`Command`] as JSON with `"protocol": 1`,
 //! and receives one line, a [`Reply`]. [`ControlSocket`] is the server, [`client`] the other side.
 
-pub mod cancel;
+pub mod cancel_registry;
 pub mod client;
 mod message;
 mod server;
@@ -14,22 +14,22 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use cancel::{Cancels, Withdrawal};
+pub use cancel_registry::{CancelRegistry, Cancellation};
 pub use message::{Command, Reply};
 pub use server::ControlSocket;
 
 /// Handlers of the commands.
 #[derive(Clone)]
-pub struct Steering {
+pub struct CommandHandlers {
     /// Tests that can be cancelled.
-    pub cancels: Cancels,
+    pub cancels: CancelRegistry,
     /// Reads the configuration again. It is called in a thread of its own, and may read files.
-    pub reload: Arc<dyn Fn() -> Reloaded + Send + Sync>,
+    pub reload: Arc<dyn Fn() -> ReloadReport + Send + Sync>,
 }
 
 /// Outcome of reading the configuration again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reloaded {
+pub struct ReloadReport {
     /// Whether something has changed.
     pub changed: bool,
     /// Faults of the configuration, one line each; empty when there are none.

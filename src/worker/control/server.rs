@@ -14,22 +14,22 @@ use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
 use super::socket::{Folder, name};
-use super::{Command, ControlError, Reloaded, Reply, Steering, Withdrawal};
+use super::{Cancellation, Command, CommandHandlers, ControlError, ReloadReport, Reply};
 use crate::request::RequestId;
-use crate::worker::board::{Board, RunningTest, State, Told};
+use crate::worker::live_status::{LiveStatus, RunningTest, ShutdownPhase, SlotActivity};
 
 /// Maximum number of clients that are served at once; others wait. All of them are processes of the worker's user, or
 /// of root.
-const CLIENTS: usize = 16;
+const MAX_CLIENTS: usize = 16;
 
 /// Timeout for a client to send its line, and again to read the reply.
-const PATIENCE: Duration = Duration::from_secs(5);
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Maximum length of a command, in bytes.
-const LONGEST_LINE: u64 = 4096;
+const MAX_LINE_BYTES: u64 = 4096;
 
 /// Timeout for looking up the name of a user, which some hosts ask a remote server for.
-const LONGEST_LOOKUP: Duration = Duration::from_secs(2);
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Control socket of a worker. Dropping it removes the socket.
 pub struct ControlSocket {
@@ -43,12 +43,12 @@ impl ControlSocket {
     ///
     /// # Errors
     /// Fails when the folder cannot be used, or belongs to another user.
-    pub fn open(folder: &Path, board: Board, steering: Steering) -> Result<Self, ControlError> {
+    pub fn open(folder: &Path, live_status: LiveStatus, steering: CommandHandlers) -> Result<Self, ControlError> {
         let failed = |source| ControlError::Folder { path: folder.to_owned(), source };
         let folder = Folder::make(folder).map_err(failed)?;
         let listener = listen(&folder).map_err(failed)?;
         let path = folder.path_of(&name(std::process::id()));
-        let server = tokio::spawn(serve(listener, board, steering));
+        let server = tokio::spawn(serve(listener, live_status, steering));
         Ok(Self { folder, path, server })
     }
 }
@@ -87,18 +87,18 @@ fn listen(folder: &Folder) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-async fn serve(listener: UnixListener, board: Board, steering: Steering) {
+async fn serve(listener: UnixListener, live_status: LiveStatus, steering: CommandHandlers) {
     // Dropping the set ends its tasks.
     let mut clients = JoinSet::new();
     loop {
-        while clients.len() >= CLIENTS {
+        while clients.len() >= MAX_CLIENTS {
             clients.join_next().await;
         }
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (board, steering) = (board.clone(), steering.clone());
+                let (live_status, steering) = (live_status.clone(), steering.clone());
                 clients.spawn(async move {
-                    if let Err(error) = answer(stream, &board, &steering).await {
+                    if let Err(error) = answer(stream, &live_status, &steering).await {
                         tracing::debug!("a client of the control socket: {error}");
                     }
                 });
@@ -114,7 +114,7 @@ async fn serve(listener: UnixListener, board: Board, steering: Steering) {
 }
 
 /// Serves one connection: a line, a reply, the end.
-async fn answer(mut stream: UnixStream, board: &Board, steering: &Steering) -> io::Result<()> {
+async fn answer(mut stream: UnixStream, live_status: &LiveStatus, steering: &CommandHandlers) -> io::Result<()> {
     let late = || io::Error::from(ErrorKind::TimedOut);
     let user = Uid::from_raw(stream.peer_cred()?.uid());
     if user != geteuid() && !user.is_root() {
@@ -122,13 +122,13 @@ async fn answer(mut stream: UnixStream, board: &Board, steering: &Steering) -> i
         return Err(ErrorKind::PermissionDenied.into());
     }
     let mut line = Vec::new();
-    let mut reader = BufReader::new((&mut stream).take(LONGEST_LINE));
-    timeout(PATIENCE, reader.read_until(b'\n', &mut line)).await.map_err(|_| late())??;
+    let mut reader = BufReader::new((&mut stream).take(MAX_LINE_BYTES));
+    timeout(CLIENT_TIMEOUT, reader.read_until(b'\n', &mut line)).await.map_err(|_| late())??;
     let command = match line.pop() {
         Some(b'\n') => Command::read(&line),
         // The client hung up.
         None => return Ok(()),
-        Some(_) => Err(format!("a command is one line of at most {LONGEST_LINE} bytes")),
+        Some(_) => Err(format!("a command is one line of at most {MAX_LINE_BYTES} bytes")),
     };
     let asker = match &command {
         Ok(Command::Cancel { .. }) => asker(user).await,
@@ -136,74 +136,80 @@ async fn answer(mut stream: UnixStream, board: &Board, steering: &Steering) -> i
     };
     let reloaded = match &command {
         Ok(Command::Reload) => reload(steering).await,
-        _ => Reloaded::default(),
+        _ => ReloadReport::default(),
     };
     // The command may end this worker, and this task with it: the reply is written without waiting.
-    timeout(PATIENCE, stream.writable()).await.map_err(|_| late())??;
+    timeout(CLIENT_TIMEOUT, stream.writable()).await.map_err(|_| late())??;
     let reply = match command {
-        Ok(command) => obey(command, board, steering, asker, reloaded),
+        Ok(command) => obey(command, live_status, steering, asker, reloaded),
         Err(message) => Reply::Error { message },
     };
     let reply = reply.line();
     let written = stream.try_write(&reply)?;
     if let Some(rest) = reply.get(written..).filter(|rest| !rest.is_empty()) {
-        timeout(PATIENCE, stream.write_all(rest)).await.map_err(|_| late())??;
+        timeout(CLIENT_TIMEOUT, stream.write_all(rest)).await.map_err(|_| late())??;
     }
     Ok(())
 }
 
-fn obey(command: Command, board: &Board, steering: &Steering, asker: String, reloaded: Reloaded) -> Reply {
+fn obey(
+    command: Command,
+    live_status: &LiveStatus,
+    steering: &CommandHandlers,
+    asker: String,
+    reloaded: ReloadReport,
+) -> Reply {
     match command {
-        Command::Status => Reply::Status(Box::new(board.status())),
+        Command::Status => Reply::Status(Box::new(live_status.status())),
         Command::Stop { restart } => {
             tracing::info!("stopping, as was asked for at the control socket: what runs is finished first");
-            board.stop().ask_to_finish(restart);
-            stopping(board)
+            live_status.stop().ask_to_finish(restart);
+            stopping(live_status)
         }
         Command::CancelAll => {
             tracing::warn!("cancelling, as was asked for at the control socket: requests go back to their queues");
-            board.stop().ask_to_cancel();
-            stopping(board)
+            live_status.stop().ask_to_cancel();
+            stopping(live_status)
         }
         Command::Cancel { uuid, requeue } => {
-            let withdrawal = Withdrawal { by: asker, requeue };
+            let cancellation = Cancellation { by: asker, requeue };
             // It may be gone once it is cancelled.
-            let test = running(board).into_iter().find(|test| test.uuid.as_ref() == Some(&uuid));
-            let found = uuid.parse::<RequestId>().is_ok_and(|id| steering.cancels.cancel(&id, &withdrawal));
+            let test = running(live_status).into_iter().find(|test| test.uuid.as_ref() == Some(&uuid));
+            let found = uuid.parse::<RequestId>().is_ok_and(|id| steering.cancels.cancel(&id, &cancellation));
             if found {
                 let package = test.as_ref().map(|test| test.package.as_str());
-                tracing::warn!(package, uuid, "cancelled by {}", withdrawal.by);
+                tracing::warn!(package, uuid, "cancelled by {}", cancellation.by);
                 return Reply::Cancelled { uuid, requeue };
             }
-            let too_late = running(board).iter().any(|test| test.uuid.as_ref() == Some(&uuid));
+            let too_late = running(live_status).iter().any(|test| test.uuid.as_ref() == Some(&uuid));
             Reply::NotCancelled { uuid, too_late }
         }
         Command::Reload => Reply::Reloaded(reloaded),
     }
 }
 
-fn stopping(board: &Board) -> Reply {
-    Reply::Stopping { told: Told::by(board.stop()), running: running(board).len() }
+fn stopping(live_status: &LiveStatus) -> Reply {
+    Reply::Stopping { told: ShutdownPhase::by(live_status.stop()), running: running(live_status).len() }
 }
 
 /// Returns the tests that have a slot.
-fn running(board: &Board) -> Vec<RunningTest> {
-    let slots = board.status().slots.into_iter();
-    slots.filter_map(|slot| if let State::Running(test) = slot.state { Some(test) } else { None }).collect()
+fn running(live_status: &LiveStatus) -> Vec<RunningTest> {
+    let slots = live_status.status().slots.into_iter();
+    slots.filter_map(|slot| if let SlotActivity::Running(test) = slot.state { Some(test) } else { None }).collect()
 }
 
-async fn reload(steering: &Steering) -> Reloaded {
+async fn reload(steering: &CommandHandlers) -> ReloadReport {
     let reload = steering.reload.clone();
     spawn_blocking(move || reload()).await.unwrap_or_else(|error| {
         let fault = format!("reading the configuration again ended early: {error}");
-        Reloaded { changed: false, faults: vec![fault] }
+        ReloadReport { changed: false, faults: vec![fault] }
     })
 }
 
 /// Returns `USER on HOST`, which the reason of a dead letter contains.
 async fn asker(user: Uid) -> String {
     let lookup = spawn_blocking(move || User::from_uid(user).ok().flatten().map(|user| user.name));
-    let name = timeout(LONGEST_LOOKUP, lookup).await.ok().and_then(Result::ok).flatten();
+    let name = timeout(LOOKUP_TIMEOUT, lookup).await.ok().and_then(Result::ok).flatten();
     let name = name.unwrap_or_else(|| format!("the user with the id {user}"));
     format!("{name} on {}", crate::host::name())
 }

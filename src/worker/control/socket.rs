@@ -13,7 +13,7 @@ use nix::unistd::geteuid;
 const SUFFIX: &str = "sock";
 
 /// Maximum length of a socket's path, in bytes: a limit of the kernel, less the final zero.
-const LONGEST_PATH: usize = 107;
+const MAX_PATH_BYTES: usize = 107;
 
 /// Folder of the sockets, which belongs to one user alone. It is held open, so that paths that are too long for a
 /// socket can be abbreviated.
@@ -55,7 +55,7 @@ impl Folder {
     /// Returns the path of a file for the socket calls.
     pub fn path_of(&self, name: &str) -> PathBuf {
         let path = self.path.join(name);
-        if path.as_os_str().len() <= LONGEST_PATH {
+        if path.as_os_str().len() <= MAX_PATH_BYTES {
             return path;
         }
         PathBuf::from(format!("/proc/self/fd/{}/{name}", self.handle.as_raw_fd()))

@@ -13,31 +13,31 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::*;
-use crate::broker::Verdict;
+use crate::broker::Settlement;
 use crate::request::{Request, RequestId};
-use crate::worker::board::{Board, Told, WorkerFacts};
-use crate::worker::stop::Stop;
+use crate::worker::live_status::{LiveStatus, ShutdownPhase, WorkerFacts};
+use crate::worker::shutdown::Shutdown;
 
 struct Worker {
     state: TempDir,
-    board: Board,
-    cancels: Cancels,
+    live_status: LiveStatus,
+    cancels: CancelRegistry,
     reloads: Arc<AtomicUsize>,
     socket: ControlSocket,
 }
 
-fn steering() -> (Steering, Cancels, Arc<AtomicUsize>) {
-    let cancels = Cancels::default();
+fn steering() -> (CommandHandlers, CancelRegistry, Arc<AtomicUsize>) {
+    let cancels = CancelRegistry::default();
     let reloads = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&reloads);
     let reload = move || {
         count.fetch_add(1, Ordering::SeqCst);
-        Reloaded { changed: true, faults: vec!["worker.conf:3: no".to_owned()] }
+        ReloadReport { changed: true, faults: vec!["worker.conf:3: no".to_owned()] }
     };
-    (Steering { cancels: cancels.clone(), reload: Arc::new(reload) }, cancels, reloads)
+    (CommandHandlers { cancels: cancels.clone(), reload: Arc::new(reload) }, cancels, reloads)
 }
 
-fn board() -> Board {
+fn live_status() -> LiveStatus {
     let facts = WorkerFacts {
         name: "host:1".to_owned(),
         site: Some("/etc/apt-ci".into()),
@@ -45,7 +45,7 @@ fn board() -> Board {
         store: "folder:/results".to_owned(),
         queues: Vec::new(),
     };
-    Board::new(facts, 2, Stop::default())
+    LiveStatus::new(facts, 2, Shutdown::default())
 }
 
 impl Worker {
@@ -55,9 +55,9 @@ impl Worker {
 
     fn start_in(state: TempDir, below: &str) -> Self {
         let (steering, cancels, reloads) = steering();
-        let board = board();
-        let socket = ControlSocket::open(&folder(&state.path().join(below)), board.clone(), steering).unwrap();
-        Self { state, board, cancels, reloads, socket }
+        let live_status = live_status();
+        let socket = ControlSocket::open(&folder(&state.path().join(below)), live_status.clone(), steering).unwrap();
+        Self { state, live_status, cancels, reloads, socket }
     }
 
     fn folder(&self) -> PathBuf {
@@ -88,7 +88,7 @@ impl Worker {
 }
 
 fn request() -> (Request, RequestId) {
-    let request = Request::parse(b"gzip").unwrap().identified();
+    let request = Request::parse(b"gzip").unwrap().with_id();
     let id = request.uuid().unwrap().clone();
     (request, id)
 }
@@ -99,22 +99,22 @@ async fn an_operator_asks_and_the_worker_obeys() {
     let client = worker.client();
     assert_eq!(client.pid, std::process::id());
     let Reply::Status(status) = client.ask(&Command::Status).await.unwrap() else { panic!("no status") };
-    assert_eq!((status.slots.len(), status.told), (2, Told::Serving));
+    assert_eq!((status.slots.len(), status.told), (2, ShutdownPhase::Serving));
 
     let reloaded = client.ask(&Command::Reload).await.unwrap();
     let faults = vec!["worker.conf:3: no".to_owned()];
-    assert_eq!(reloaded, Reply::Reloaded(Reloaded { changed: true, faults }));
+    assert_eq!(reloaded, Reply::Reloaded(ReloadReport { changed: true, faults }));
     assert_eq!(worker.reloads.load(Ordering::SeqCst), 1);
 
     let stopped = client.ask(&Command::Stop { restart: true }).await.unwrap();
-    assert_eq!(stopped, Reply::Stopping { told: Told::Finishing, running: 0 });
-    assert!(worker.board.stop().finish.is_cancelled() && worker.board.stop().wants_restart());
-    assert!(!worker.board.stop().cancel.is_cancelled());
+    assert_eq!(stopped, Reply::Stopping { told: ShutdownPhase::Finishing, running: 0 });
+    assert!(worker.live_status.stop().finish.is_cancelled() && worker.live_status.stop().wants_restart());
+    assert!(!worker.live_status.stop().cancel.is_cancelled());
     let (request, _) = request();
-    worker.board.slot(2).running(&request, &"debci-sid-amd64".parse().unwrap(), 1);
+    worker.live_status.slot(2).running(&request, &"debci-sid-amd64".parse().unwrap(), 1);
     let cancelled = client.ask(&Command::CancelAll).await.unwrap();
-    assert_eq!(cancelled, Reply::Stopping { told: Told::Cancelling, running: 1 });
-    assert!(worker.board.stop().cancel.is_cancelled());
+    assert_eq!(cancelled, Reply::Stopping { told: ShutdownPhase::Cancelling, running: 1 });
+    assert!(worker.live_status.stop().cancel.is_cancelled());
 }
 
 #[tokio::test]
@@ -122,30 +122,30 @@ async fn one_test_is_cancelled_and_no_other() {
     let worker = Worker::start();
     let client = worker.client();
     let [(first, id), (_, other)] = [request(), request()];
-    let mut cancellable = worker.cancels.enter(&id);
-    let mut bystander = worker.cancels.enter(&other);
+    let mut cancel_guard = worker.cancels.register(&id);
+    let mut bystander = worker.cancels.register(&other);
     let cancel = Command::Cancel { uuid: id.to_string(), requeue: false };
     let uuid = id.to_string();
     assert_eq!(client.ask(&cancel).await.unwrap(), Reply::Cancelled { uuid: uuid.clone(), requeue: false });
-    let Verdict::Dead(reason) = cancellable.withdrawn().await.verdict() else { panic!("not dead") };
+    let Settlement::Dead(reason) = cancel_guard.cancelled().await.verdict() else { panic!("not dead") };
     let me = nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap().unwrap().name;
     assert!(reason.starts_with(&format!("cancelled by {me} on ")), "{reason}");
-    assert!(timeout(Duration::from_millis(20), bystander.withdrawn()).await.is_err());
+    assert!(timeout(Duration::from_millis(20), bystander.cancelled()).await.is_err());
 
     // A confirmed cancellation takes effect, also in a slot that checks later.
-    assert!(cancellable.close().is_some());
+    assert!(cancel_guard.close().is_some());
     assert!(bystander.close().is_none());
-    worker.board.slot(1).running(&first, &"debci-sid-amd64".parse().unwrap(), 1);
+    worker.live_status.slot(1).running(&first, &"debci-sid-amd64".parse().unwrap(), 1);
     let late = client.ask(&cancel).await.unwrap();
     assert_eq!(late, Reply::NotCancelled { uuid: uuid.clone(), too_late: true });
-    worker.board.slot(1).settled();
+    worker.live_status.slot(1).settled();
     let gone = client.ask(&cancel).await.unwrap();
     assert_eq!(gone, Reply::NotCancelled { uuid, too_late: false });
 
     let (_, id) = request();
-    let back = worker.cancels.enter(&id);
+    let back = worker.cancels.register(&id);
     client.ask(&Command::Cancel { uuid: id.to_string(), requeue: true }).await.unwrap();
-    assert_eq!(back.close().unwrap().verdict(), Verdict::Return);
+    assert_eq!(back.close().unwrap().verdict(), Settlement::Return);
 }
 
 #[tokio::test]
@@ -163,7 +163,7 @@ async fn hostile_clients_are_answered_or_hung_up_on_and_disturb_nobody() {
     assert_eq!(worker.raw("").await.len(), 0, "who sends nothing gets nothing");
     drop((silent, half));
     assert!(matches!(worker.client().ask(&Command::Status).await, Ok(Reply::Status(_))));
-    assert!(!worker.board.stop().finish.is_cancelled());
+    assert!(!worker.live_status.stop().finish.is_cancelled());
 }
 
 #[tokio::test]
@@ -197,7 +197,7 @@ async fn what_dead_workers_leave_is_recognised() {
     assert!(!folder.join("1.sock").exists() && folder.join("notes.txt").exists());
     // A second worker with our process id is in another container, and keeps its socket.
     let (steering, ..) = steering();
-    let error = ControlSocket::open(&folder, board(), steering).err().unwrap().to_string();
+    let error = ControlSocket::open(&folder, live_status(), steering).err().unwrap().to_string();
     assert!(error.contains("uses it already"), "{error}");
     let client = worker.client();
     drop(worker.socket);

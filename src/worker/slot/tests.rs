@@ -17,15 +17,15 @@ async fn a_slot_goes_on_after_a_panic_that_left_its_claim_unsettled() {
     host.configure(1);
     host.submit("gzip").await;
     let spool = Spool::open(&worker.work_folder).unwrap();
-    let slot = Slot { worker: &worker, spool: &spool, stop: &host.stop, board: worker.board.slot(1) };
-    let ended = tokio::time::timeout(Duration::from_secs(60), slot.serve(Service::Once)).await;
-    assert!(matches!(ended, Ok(Ok(Ended::ServedOne))));
-    let status = worker.board.status();
+    let slot = Slot { worker: &worker, spool: &spool, stop: &host.stop, reporter: worker.live_status.slot(1) };
+    let ended = tokio::time::timeout(Duration::from_secs(60), slot.serve(RunMode::Once)).await;
+    assert!(matches!(ended, Ok(Ok(WorkerOutcome::ServedOne))));
+    let status = worker.live_status.status();
     assert_eq!(status.slots[0].last_failure.as_deref(), Some("the worker panicked: no queues"));
     let queues = host.broker.inspect(&[queue()]).await.unwrap();
     assert_eq!((queues[0].ready, queues[0].claimed, queues[0].delayed, queues[0].dead), (0, 0, 0, 0));
     let request = crate::request::Request::parse(b"gzip").unwrap();
-    let place = crate::result::Place::of(&request, &queue());
+    let place = crate::result::ResultLocation::of(&request, &queue());
     let since = "20000101_000000@".parse().unwrap();
     assert_eq!(crate::runs::published_from(&host.store, &place, &since).await.unwrap().len(), 1);
 }

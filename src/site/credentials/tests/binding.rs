@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_secret_is_given_out_for_what_it_was_stored_for_alone() {
-    let scene = Scene::new();
+    let scene = CredentialsFixture::new();
     let ann = scene.of("ann").unwrap();
     ann.add_recipient(scene.key("ann")).unwrap();
     let now = Timestamp::now();
@@ -52,7 +52,7 @@ fn a_secret_is_given_out_for_what_it_was_stored_for_alone() {
 
 #[test]
 fn a_secret_that_gitlab_sends_goes_to_the_service_that_it_is_bound_to() {
-    let scene = Scene::new();
+    let scene = CredentialsFixture::new();
     let ann = scene.of("ann").unwrap();
     ann.add_recipient(scene.key("ann")).unwrap();
     let [gitlab, own, evil] = ["https://gitlab.com", "https://ci.example", "https://evil.example"]
@@ -89,7 +89,7 @@ fn a_secret_that_gitlab_sends_goes_to_the_service_that_it_is_bound_to() {
 
 #[test]
 fn a_secret_from_before_secrets_were_bound_is_bound_first() {
-    let scene = Scene::new();
+    let scene = CredentialsFixture::new();
     let ann = scene.of("ann").unwrap();
     ann.add_recipient(scene.key("ann")).unwrap();
     ann.set(Kind::GithubHook, &name("me/x"), &SECRET.to_owned().into(), &details(), Timestamp::now()).unwrap();

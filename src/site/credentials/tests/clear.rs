@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn nothing_is_stored_in_clear_where_secrets_were_encrypted() {
-    let scene = Scene::new();
+    let scene = CredentialsFixture::new();
     let ann = scene.of("ann").unwrap();
     ann.add_recipient(scene.key("ann").with_roles(role("operator"))).unwrap();
     let set = |who: &str| {
@@ -30,7 +30,7 @@ fn nothing_is_stored_in_clear_where_secrets_were_encrypted() {
 
 #[test]
 fn git_ignores_secrets_in_clear_whatever_a_commit_says() {
-    let scene = Scene::new();
+    let scene = CredentialsFixture::new();
     let ann = scene.of("ann").unwrap();
     let set = || ann.set(Kind::GithubHook, &name("me/x"), &SECRET.to_owned().into(), &details(), Timestamp::now());
     set().unwrap();

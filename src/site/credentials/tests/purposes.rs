@@ -3,9 +3,9 @@
 use super::*;
 
 /// Writes what anyone with a public key can: another secret, for any purpose.
-fn forge(scene: &Scene, of: &Entry, server: &str, readers: Option<&str>) {
+fn forge(scene: &CredentialsFixture, of: &Entry, server: &str, readers: Option<&str>) {
     let entry = Entry { server: Some(server.parse().unwrap()), readers: readers.map(role), ..of.clone() };
-    let payload = Opened::payload(&entry, &"theirs".to_owned().into());
+    let payload = OpenedCredential::payload(&entry, &"theirs".to_owned().into());
     let sealed = sealed::seal(&payload, [&scene.key("ann")]).unwrap();
     fs::write(scene.root().join("credentials").join(of.file()), entry.to_json(&sealed)).unwrap();
 }
@@ -14,7 +14,7 @@ const EVIL: &str = "amqps://evil.example";
 
 #[test]
 fn the_next_secret_goes_where_its_operator_has_said() {
-    let scene = Scene::new();
+    let scene = CredentialsFixture::new();
     let ann = scene.of("ann").unwrap();
     ann.add_recipient(scene.key("ann").with_roles(role("operator"))).unwrap();
     let mq: ServerIdentity = "amqps://mq.example".parse().unwrap();
@@ -52,7 +52,7 @@ fn the_next_secret_goes_where_its_operator_has_said() {
 
 #[test]
 fn the_next_hooks_secret_is_sent_where_its_operator_has_said() {
-    let scene = Scene::new();
+    let scene = CredentialsFixture::new();
     let ann = scene.of("ann").unwrap();
     ann.add_recipient(scene.key("ann").with_roles(role("operator"))).unwrap();
     let [gitlab, own, evil] = ["https://gitlab.com", "https://ci.example", "https://evil.example"]
@@ -85,7 +85,7 @@ fn the_next_hooks_secret_is_sent_where_its_operator_has_said() {
 
 #[test]
 fn the_next_secret_is_opened_by_whom_its_operator_has_said() {
-    let scene = Scene::new();
+    let scene = CredentialsFixture::new();
     let ann = scene.of("ann").unwrap();
     ann.add_recipient(scene.key("ann").with_roles(role("operator"))).unwrap();
     ann.add_recipient(scene.key("eve").with_roles(role("worker:x"))).unwrap();

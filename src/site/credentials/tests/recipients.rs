@@ -6,13 +6,13 @@ const KIND: Kind = Kind::GithubHook;
 
 /// A site with two recipients, and a secret for operators.
 struct Pair {
-    scene: Scene,
+    scene: CredentialsFixture,
     ann: Credentials,
 }
 
 impl Pair {
     fn new(role_of_eve: &str) -> Self {
-        let scene = Scene::new();
+        let scene = CredentialsFixture::new();
         let ann = scene.of("ann").unwrap();
         ann.add_recipient(scene.key("ann").with_roles(role("operator"))).unwrap();
         ann.add_recipient(scene.key("eve").with_roles(role(role_of_eve))).unwrap();
@@ -176,7 +176,7 @@ fn a_host_may_have_the_name_of_a_key_type() {
 
 #[test]
 fn a_known_key_keeps_its_roles() {
-    let scene = Scene::new();
+    let scene = CredentialsFixture::new();
     let known = scene.key("eve").with_roles(role("worker:a"));
     let bare = || scene.key("eve").key_line().replace(" eve@example", "");
     let with = |comment: &str| format!("{} {comment}", bare()).parse::<Recipient>().unwrap();
@@ -188,7 +188,7 @@ fn a_known_key_keeps_its_roles() {
 
 #[test]
 fn a_private_key_is_no_recipient() {
-    let scene = Scene::new();
+    let scene = CredentialsFixture::new();
     let private = fs::read_to_string(scene.folder.path().join("ann")).unwrap();
     let error = private.trim().parse::<Recipient>().err().expect("it is private");
     assert!(error.contains("this is a private key") && error.contains(".pub"), "{error}");

@@ -7,7 +7,7 @@ fn shown(entries: &[Entry]) -> Vec<String> {
 }
 
 /// Returns the entries that a user's key opens.
-fn opens(scene: &Scene, who: &str) -> Vec<String> {
+fn opens(scene: &CredentialsFixture, who: &str) -> Vec<String> {
     let credentials = scene.of(who).unwrap();
     let mut opened = Vec::new();
     for entry in credentials.list().unwrap() {
@@ -22,7 +22,7 @@ fn opens(scene: &Scene, who: &str) -> Vec<String> {
 
 #[test]
 fn what_one_hosts_key_alone_opens_is_exactly_its_list() {
-    let scene = Scene::new();
+    let scene = CredentialsFixture::new();
     let ann = scene.of("ann").unwrap();
     let now = Timestamp::now();
     ann.add_recipient(scene.key("ann").with_roles(role("operator"))).unwrap();
@@ -77,7 +77,7 @@ fn what_one_hosts_key_alone_opens_is_exactly_its_list() {
 
 #[test]
 fn what_was_stored_before_there_were_roles_is_for_operators() {
-    let scene = Scene::new();
+    let scene = CredentialsFixture::new();
     let ann = scene.of("ann").unwrap();
     // One is stored before the first recipient.
     let store = |kind: Kind, who: &str| {
@@ -107,7 +107,7 @@ fn what_was_stored_before_there_were_roles_is_for_operators() {
 
 #[test]
 fn what_a_narrower_role_opens_no_more_is_named() {
-    let scene = Scene::new();
+    let scene = CredentialsFixture::new();
     let ann = scene.of("ann").unwrap();
     ann.add_recipient(scene.key("ann").with_roles(role("operator"))).unwrap();
     ann.add_recipient(scene.key("bob")).unwrap();
@@ -123,7 +123,7 @@ fn what_a_narrower_role_opens_no_more_is_named() {
     let path = scene.root().join("credentials/queue/c.json");
     ann.add_recipient(scene.key("bob").with_roles(role("web"))).unwrap();
     let (entry, _) = Entry::from_json(&fs::read_to_string(&path).unwrap()).unwrap();
-    let payload = Opened::payload(&entry, &SECRET.to_owned().into());
+    let payload = OpenedCredential::payload(&entry, &SECRET.to_owned().into());
     fs::write(&path, entry.to_json(&sealed::seal(&payload, &ann.recipients().unwrap()).unwrap())).unwrap();
     assert_eq!(opens(&scene, "bob"), ["queue c"]);
     let added = ann.add_recipient(scene.key("eve").with_roles(role("worker:host2"))).unwrap();
