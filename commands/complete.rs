@@ -1,10 +1,12 @@
 //! `apt-ci __complete`: what the last word of a command line may become. The scripts in `completions/` ask for it.
 //!
-//! Prints a line for each candidate: the whole word, and after a tab what it means. A line that begins with a tab has no candidate:
-//! `files` or `dirs` after it says that the shell completes paths, which it quotes and expands in its own way.
+//! Prints a line for each candidate: the whole word, and after a tab what it means. A line that begins with a tab has
+//! no candidate: `files` or `dirs` after it says that the shell completes paths, which it quotes and expands in its own
+//! way.
 //!
-//! Completing is no command: it changes nothing, connects to nothing, asks nothing and has no errors. The site's file is read only
-//! if the site may be used, and only if it can be read quickly; without it, there are the words that are the same everywhere.
+//! Completing is no command: it changes nothing, connects to nothing, asks nothing and has no errors. The site's file
+//! is read only if the site may be used, and only if it can be read quickly; without it, there are the words that are
+//! the same everywhere.
 
 use std::any::TypeId;
 use std::collections::BTreeSet;

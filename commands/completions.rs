@@ -6,7 +6,7 @@ use clap_complete::Shell;
 
 use crate::ui::{self, exit::ExitStatus};
 
-/// These ask the program itself: see [`crate::complete`].
+/// Scripts that ask the program itself: see [`crate::complete`].
 const BASH: &str = include_str!("../completions/apt-ci.bash");
 const ZSH: &str = include_str!("../completions/_apt-ci");
 const FISH: &str = include_str!("../completions/apt-ci.fish");

@@ -1,7 +1,8 @@
 //! The two forms of help: `-h` shows a summary that fits a small terminal, `--help` shows everything.
 //!
-//! Both are clap's compact form, with a line for each option. Its long form, which clap would choose for `--help`, has three. So the
-//! commands are described once, completely, and one of two trees is made of that before the arguments are parsed.
+//! Both are clap's compact form, with a line for each option. Its long form, which clap would choose for `--help`, has
+//! three. So the commands are described once, completely, and one of two trees is made of that before the arguments are
+//! parsed.
 
 use std::ffi::OsString;
 
@@ -33,7 +34,7 @@ Examples:
 
 /// Headings of options that several commands have.
 pub mod heading {
-    /// What a request is about.
+    /// Subject of a request.
     pub const WHAT: &str = "What to test";
     /// Where a request's packages and tests come from.
     pub const SOURCES: &str = "Where packages and tests come from";
@@ -45,15 +46,15 @@ pub mod heading {
     pub const WAITING: &str = "Waiting";
 }
 
-/// Returns the commands as these arguments ask for their help: completely for `--help` and `help`, otherwise as a summary.
-/// Both parse arguments in the same way.
+/// Returns the commands as these arguments ask for their help: completely for `--help` and `help`, otherwise as a
+/// summary. Both parse arguments in the same way.
 pub fn command<C: CommandFactory>(arguments: impl IntoIterator<Item = OsString>) -> Command {
     let asks_for_all = arguments.into_iter().any(|argument| argument == "--help" || argument == "help");
     if asks_for_all { complete(C::command()) } else { summary(C::command()) }
 }
 
-/// Returns the commands with everything in their short help. What follows the first line of a description is shown after the
-/// options.
+/// Returns the commands with everything in their short help. What follows the first line of a description is shown
+/// after the options.
 pub fn complete(command: Command) -> Command {
     complete_tree(command.mut_subcommands(named_rightly))
 }

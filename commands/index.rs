@@ -73,7 +73,8 @@ pub struct IndexArgs {
     /// Re-read everything, including what is already indexed
     #[arg(long)]
     rebuild: bool,
-    /// Keep running until Ctrl-C: index results as workers announce them, and rescan everything every 15 minutes (every 10 seconds with the embedded queue)
+    /// Keep running until Ctrl-C: index results as workers announce them, and rescan everything every 15 minutes (every
+    /// 10 seconds with the embedded queue)
     #[arg(short, long)]
     follow: bool,
 }

@@ -1,5 +1,5 @@
-//! `apt-ci`: what an operator types. Each file here is one subcommand: its arguments, the calls into the library, and what it
-//! prints. This one only dispatches.
+//! `apt-ci`: what an operator types. Each file here is one subcommand: its arguments, the calls into the library, and
+//! what it prints. This one only dispatches.
 
 mod artifacts;
 mod cancel;

@@ -1,7 +1,8 @@
 //! `apt-ci man`: writes the manual pages in `man/`, which `make install` installs.
 //!
-//! clap_mangen renders options and lists of commands. What it would do badly is done here: the text after the options, of which it
-//! would make one paragraph, becomes a description and sections, and the global options are described on one page.
+//! clap_mangen renders options and lists of commands. What it would do badly is done here: the text after the options,
+//! of which it would make one paragraph, becomes a description and sections, and the global options are described on
+//! one page.
 
 use std::fs;
 use std::path::{Path, PathBuf};

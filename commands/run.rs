@@ -122,7 +122,8 @@ pub struct RunArgs {
     /// Use the low-priority queue (same as --context huge)
     #[arg(long, conflicts_with_all = ["context", "batch"], help_heading = QUEUEING, hide_short_help = true)]
     bulk: bool,
-    /// Queue context: distribution, huge, ppa or upstream [default: ppa with a PPA, upstream with a branch, else distribution]
+    /// Queue context: distribution, huge, ppa or upstream [default: ppa with a PPA, upstream with a branch, else
+    /// distribution]
     #[arg(long, value_name = "CONTEXT", conflicts_with = "batch", help_heading = QUEUEING, hide_short_help = true)]
     context: Option<Context>,
     /// Environment variable for the test

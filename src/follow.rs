@@ -25,11 +25,11 @@ const LOCAL_QUEUE_POLL_INTERVAL: Duration = Duration::from_secs(1);
 const LISTEN_RETRY_DELAY: Duration = Duration::from_secs(10);
 /// Timeout for an attempt to listen.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
-/// Maximum number of unsuccessful looks before a request counts as gone. A request that changes hands is invisible for a
-/// moment, and a store may show a new result late.
+/// Maximum number of unsuccessful looks before a request counts as gone. A request that changes hands is invisible for
+/// a moment, and a store may show a new result late.
 const MAX_POLLS: u32 = 10;
-/// Maximum number of unsuccessful looks for a request that was never seen, in a queue whose messages are invisible. Then it
-/// is assumed to wait there.
+/// Maximum number of unsuccessful looks for a request that was never seen, in a queue whose messages are invisible.
+/// Then it is assumed to wait there.
 const MAX_HIDDEN_POLLS: u32 = 3;
 /// Number of packages whose results are listed concurrently.
 const LISTING_CONCURRENCY: usize = 8;

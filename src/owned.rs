@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::sqlite;
 
-/// What a damaged copy's name has between the database's name and the time.
+/// Part of a damaged copy's name between the database's name and the time.
 const DAMAGED: &str = ".damaged-";
 /// Maximum number of damaged copies that are kept.
 const KEPT_COPIES: usize = 3;

@@ -22,7 +22,7 @@ const WAL_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// A kind of file, and all its formats.
 pub(crate) struct FileKind {
-    /// What such a file is called in messages, with an article.
+    /// Name of such a file in messages, with an article.
     pub(crate) name: &'static str,
     /// Value of `application_id`, usually four letters.
     pub(crate) application_id: i32,
@@ -43,7 +43,7 @@ pub(crate) struct Migration {
     pub(crate) sql: &'static str,
 }
 
-/// What identifies a file that has no `application_id`.
+/// Signs of a file that has no `application_id`.
 pub(crate) struct Unmarked {
     /// Name of a table that such a file has.
     pub(crate) table: &'static str,
@@ -80,7 +80,7 @@ pub(crate) enum OpenError {
     Sqlite(#[from] rusqlite::Error),
 }
 
-/// What a file turned out to be.
+/// State of a file that was opened.
 enum FileState {
     /// Nothing is in it yet.
     Empty,

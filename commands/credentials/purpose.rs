@@ -19,7 +19,7 @@ use crate::ui::redacted_value::RedactedValue;
 /// Heading of the options that say what a secret is for.
 const USE: &str = "Use of the secret";
 
-/// What a secret is for.
+/// Purpose of a secret.
 #[derive(clap::Args)]
 pub struct Purpose {
     /// The only server that may receive the secret

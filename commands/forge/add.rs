@@ -23,7 +23,8 @@ use crate::ui::redacted_value::RedactedValue;
 
 /// Start testing a project's pull requests
 ///
-/// Generates a secret, declares the hook, creates it on the forge, and pings it. Prompts for missing values on a terminal.
+/// Generates a secret, declares the hook, creates it on the forge, and pings it. Prompts for missing values on a
+/// terminal.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  apt-ci github add-hook OWNER/REPO -s noble -a amd64")]
 pub struct AddArgs {

@@ -30,7 +30,8 @@ pub fn plain_lines(text: &str) -> Cow<'_, str> {
 
 /// Returns a JSON document in which steering characters that JSON allows in strings are escaped. It means the same.
 pub fn escaped(json: &str) -> Cow<'_, str> {
-    // JSON's own whitespace stands between values. Within strings, serializers escape control characters of ASCII but for DEL.
+    // JSON's own whitespace stands between values. Within strings, serializers escape control characters of ASCII but
+    // for DEL.
     let is_steering = |c: char| !matches!(c, '\n' | '\t' | '\r') && is_steering(c);
     if !json.contains(is_steering) {
         return json.into();

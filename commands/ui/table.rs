@@ -3,7 +3,8 @@
 //! # Narrow terminals
 //! When a table is wider than the terminal, its columns give room in this order:
 //!
-//! 1. Columns that may be shortened ([`Column::cut`], then [`Column::cut_late`]) do so down to [`MIN_WIDTH`], the widest
+//! 1. Columns that may be shortened ([`Column::cut`], then [`Column::cut_late`]) do so down to [`MIN_WIDTH`], the
+//!    widest
 //!    one first.
 //! 2. Before that, columns that may be left out ([`Column::spare`]) go, from the last one on, until the others have
 //!    room.
@@ -30,7 +31,7 @@ const GAP: usize = 2;
 /// Minimum width of a column that gives room: a shorter text means nothing.
 const MIN_WIDTH: usize = 8;
 
-/// What happens to a column for which the terminal has too little room.
+/// Treatment of a column for which the terminal has too little room.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Narrow {
     Cut,

@@ -5,8 +5,8 @@ use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 
 /// Returns the error of the parser, or a clearer one.
 ///
-/// Where a command has both subcommands and an argument, clap takes the second of two words for a subcommand, and reports
-/// that it cannot follow the argument: in `results remove gzip`, that would be the subcommand `gzip`.
+/// Where a command has both subcommands and an argument, clap takes the second of two words for a subcommand, and
+/// reports that it cannot follow the argument: in `results remove gzip`, that would be the subcommand `gzip`.
 pub fn clearer(error: Error, program: &Command, words: impl IntoIterator<Item = String>) -> Error {
     let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return error };
     let (mut command, mut path) = (program, program.get_name().to_owned());

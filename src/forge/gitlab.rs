@@ -15,7 +15,7 @@ use super::status::{State, Status};
 use super::{Commit, Forge, Project, PullRequest};
 use crate::server_url::ServerUrl;
 
-/// As many as GitLab gives in one page.
+/// Number of entries of a page: the most that GitLab returns.
 const PAGE_SIZE: usize = 100;
 /// Maximum number of pages that are read.
 const MAX_PAGES: usize = 20;

@@ -2,7 +2,8 @@
 //! page of a listing describes thousands of runs without fetching any of them.
 //!
 //! ```text
-//! application/x-tar; exitcode=4; version="1.2-1"; duration=12; triggers="a/1 b/2"; requester=x; uuid=…; proof=proven; tested=archive
+//! application/x-tar; exitcode=4; version="1.2-1"; duration=12; triggers="a/1 b/2"; requester=x;
+//!     uuid=…; proof=proven; tested=archive
 //! ```
 //!
 //! `tested` is `archive` or `branch`. `ppas="OWNER/NAME …"`, `all-proposed=1` and `testname=` follow if the request had

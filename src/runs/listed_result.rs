@@ -90,8 +90,8 @@ pub(crate) async fn read(store: &Store, result: ListedResult) -> Result<Option<S
     Ok(Some(result.into_run(summary, damaged)))
 }
 
-/// Exit codes of runs that may end before autopkgtest knows the version under test. proposed-migration takes these results without
-/// one, and waits for them.
+/// Exit codes of runs that may end before autopkgtest knows the version under test. proposed-migration takes these
+/// results without one, and waits for them.
 const WITHOUT_VERSION: [i32; 3] = [autopkgtest::FAILED, autopkgtest::BAD_PACKAGE, autopkgtest::UNEXPECTED];
 
 /// Reads as much of a package's result.tar as possible. Also returns whether it is damaged: truncated, or without a

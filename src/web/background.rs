@@ -226,7 +226,7 @@ async fn restore_tests(service: &Service, changed: &watch::Sender<()>, looked: &
 /// Places to search for tests that are not in the journal.
 enum SearchScope {
     All,
-    /// These projects. The empty name stands for the queues.
+    /// Only the named projects. The empty name stands for the queues.
     Only(HashSet<String>),
 }
 

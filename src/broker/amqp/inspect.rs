@@ -24,7 +24,8 @@ const CONCURRENCY: usize = 8;
 pub(super) enum AbsentQueues {
     /// Each is asked for each time.
     AskedFor,
-    /// They belong to the site: each is asked for once in a while, and, with `may_create`, created the first time.
+    /// The queues belong to the site: each is asked for once in a while, and, with `may_create`, created the first
+    /// time.
     OfSite { may_create: bool },
 }
 

@@ -287,11 +287,11 @@ fn record(
 /// Whether a test is to be queued.
 enum TestDecision {
     Wanted,
-    /// The same commit is queued or runs already, there is a newer one, or the pull request is closed. That happens
-    /// to pull requests that are reopened, to projects with two hooks, and to deliveries that are sent again after an
-    /// outage.
+    /// Nothing is queued, because the commit is queued or runs already, there is a newer one, or the pull request is
+    /// closed. That happens to pull requests that are reopened, to projects with two hooks, and to deliveries that are
+    /// sent again after an outage.
     Needless,
-    /// The same commit is recorded, and whether it is queued is unknown.
+    /// A delivery of this commit is recorded, and whether it is queued is unknown.
     InDoubt,
 }
 

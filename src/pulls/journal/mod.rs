@@ -90,9 +90,9 @@ pub struct Journal {
 
 /// Two ways to the same file, used one at a time.
 struct Connections {
-    /// What it writes is on the disk before it is answered for.
+    /// Connection whose writes are on the disk when they return.
     durable: Connection,
-    /// What it writes outlives this process, but perhaps not a power cut: after that it is found out again.
+    /// Connection whose writes outlive this process, but perhaps not a power cut: they are found out again after it.
     quick: Connection,
 }
 

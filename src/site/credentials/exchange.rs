@@ -1,6 +1,7 @@
 //! Files in which Ubuntu's web service stores the secrets of GitHub projects.
 //!
-//! `github-secrets.json`: `{"project": "webhook secret", …}`. `github-status-credentials.txt`: lines `project:user:token`.
+//! `github-secrets.json`: `{"project": "webhook secret", …}`. `github-status-credentials.txt`: lines
+//! `project:user:token`.
 
 use std::collections::BTreeMap;
 
