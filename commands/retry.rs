@@ -28,7 +28,7 @@ Examples:
   apt-ci retry 20261123_112202_ece40@
   apt-ci retry --outcome tmpfail --since 2d -s noble")]
 pub struct RetryArgs {
-    /// Runs: ids, paths (RELEASE/ARCH/PREFIX/PACKAGE/RUN@) or log URLs
+    /// Runs: ids, paths (RELEASE/ARCH/PREFIX/PACKAGE/RUN@), log URLs, or packages for their latest runs
     #[arg(value_name = "RUN", required_unless_present_any = ["outcomes", "since"])]
     runs: Vec<String>,
     /// Retry all runs with this outcome (comma-separated for several)

@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // They wait for servers and testbeds most of the time.
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    arguments.test_threads.get_or_insert(2 * threads);
+    arguments.test_threads.get_or_insert(3 * threads);
     support::runner::run(&arguments, trials)
 }
 

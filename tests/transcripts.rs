@@ -188,7 +188,7 @@ fn requesting(_: &Services) -> Result<(), Failed> {
     replay(&site, &duplicate);
     site.ok(&["queues", "purge", &site.queue_name(), "--yes"]);
     // The lines that change while the tests run have their own stories; here the tests run, and the table is printed.
-    let mut worker = site.start(&["worker", "-n", "2"]);
+    let mut worker = site.start(&["worker", "--slots", "2"]);
     let shown = run(&site, &waiting[0].command);
     let table = shown.find("OUTCOME").map(|begin| &shown[begin..]).expect("the table at the end");
     assert_eq!(words(table, &site), words(&finished[0].output, &site));
@@ -225,7 +225,7 @@ fn queues(_: &Services) -> Result<(), Failed> {
     for package in ["glibc", "systemd"] {
         site.request(package, &[&wait, "STUB_LINES=8"]);
     }
-    let mut worker = site.start(&["worker", "-n", "2"]);
+    let mut worker = site.start(&["worker", "--slots", "2"]);
     until("both tests run", || {
         let running = site.ok(&["running"]);
         running.matches("line 8").count() == 2

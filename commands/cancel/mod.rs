@@ -47,7 +47,7 @@ Examples:
   apt-ci cancel --dry-run 7e89460a   show what would be done
   apt-ci cancel --match 'trigger=glibc/*' --match package=gzip")]
 pub struct CancelArgs {
-    /// Request to cancel: its id, or a prefix of the id
+    /// Request to cancel: its id, the beginning of its id, or its package
     #[arg(value_name = "REQUEST", required_unless_present = "criteria")]
     requests: Vec<String>,
     /// Cancel requests matching KEY=PATTERN, e.g. `trigger=glibc/*`; with several, all must match

@@ -30,7 +30,7 @@ Examples:
   apt-ci worker cancel --requeue 7e89460a   stop it, and let it run again
   apt-ci worker cancel --all --wait         stop all tests and workers; requests are requeued")]
 pub struct CancelArgs {
-    /// Request whose test to cancel: its id, or a prefix of the id
+    /// Request whose test to cancel: its id, the beginning of its id, or its package
     #[arg(value_name = "REQUEST", required_unless_present = "all")]
     requests: Vec<String>,
     /// Put the request back into its queue instead of the dead letters

@@ -270,9 +270,10 @@ impl GitHub {
         repeated(&method, what(path), || self.attempt(&method, path, body)).await
     }
 
-    /// Sends a request once. Of octocrab only the transport is used, not its typed calls: the types of this module
-    /// require only the fields that are needed, so that an answer of another version or server without the others is
-    /// accepted.
+    /// Sends a request once.
+    ///
+    /// octocrab's typed calls are not used: a new hook would have fields that GitHub's description of the API refuses,
+    /// and the scopes of a token are in a header, which its answers leave out.
     async fn attempt(
         &self,
         method: &Method,
