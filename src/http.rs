@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, Proxy, StatusCode};
+use reqwest::{Client, ClientBuilder, Proxy, Response, StatusCode};
 use url::Url;
 
 use crate::server_url::ServerIdentity;
@@ -60,6 +60,32 @@ pub(crate) fn innermost(error: &dyn Error) -> String {
         cause = source;
     }
     cause.to_string()
+}
+
+/// Reasons why the body of an answer is not used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    /// The connection failed.
+    #[error(transparent)]
+    Client(#[from] reqwest::Error),
+    /// The body is larger than its limit, in bytes.
+    #[error("its answer has more than {0} bytes")]
+    TooLarge(usize),
+    /// The body is not UTF-8.
+    #[error("its answer is no text")]
+    NoText,
+}
+
+/// Returns the body of an answer, which may have at most `limit` bytes.
+pub(crate) async fn read_text(mut response: Response, limit: usize) -> Result<String, ReadError> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if bytes.len() + chunk.len() > limit {
+            return Err(ReadError::TooLarge(limit));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    String::from_utf8(bytes).map_err(|_| ReadError::NoText)
 }
 
 /// Begins a client. Its requests go through the proxies of the environment, except to servers on this machine: a login

@@ -14,7 +14,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder, Retryable};
 pub struct RetryPolicy {
     /// Delay before the first retry. Each further delay is twice as long.
     pub first_delay: Duration,
-    /// Maximum delay, whatever a server asks for.
+    /// Maximum delay, also of what a server asks for. [`Delays`] can add as much by chance.
     pub max_delay: Duration,
     /// Maximum number of retries; `None` for any number.
     pub max_retries: Option<usize>,
@@ -113,8 +113,7 @@ impl Delays {
 }
 
 /// Performs an operation until it succeeds, fails for good, or the policy ends. `operation` begins from the start each
-/// time, and
-/// `before_retry` learns of each failure and the delay that follows it.
+/// time, and `before_retry` learns of each failure and the delay that follows it.
 ///
 /// # Errors
 /// The last failure.

@@ -148,7 +148,12 @@ fn connect(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Connection> 
 
 fn open_once(path: &Path, kind: &FileKind, options: &Options) -> Result<Connection, OpenError> {
     let mut connection = connect(path, options.busy_timeout)?;
-    let is_current = kind.is_current(&mut connection, path)?;
+    let is_current = match kind.is_current(&mut connection, path) {
+        Ok(is_current) => is_current,
+        // The marks of a damaged file may be those of another one.
+        Err(error) if options.is_checked => return check(&connection).map_err(OpenError::from).and(Err(error)),
+        Err(error) => return Err(error),
+    };
     if options.is_checked {
         check(&connection)?;
     }
@@ -205,6 +210,9 @@ impl FileKind {
                     return Ok(FileState::Empty);
                 }
                 if self.is_unmarked(connection, format)? {
+                    if format < self.oldest() {
+                        return Err(OpenError::TooOld { path: path.to_owned(), format, oldest: self.oldest() });
+                    }
                     return Ok(FileState::Known { format, is_marked: false });
                 }
             }
@@ -255,7 +263,7 @@ mod tests {
     use super::*;
 
     /// Its first format has notes, the second numbers them, and the third counts how often it was reached.
-    static KIND: FileKind = FileKind {
+    const KIND: FileKind = FileKind {
         name: "a file of this test",
         application_id: i32::from_be_bytes(*b"test"),
         tables: Migration { format: 1, sql: "CREATE TABLE note (text TEXT)" },
@@ -400,5 +408,33 @@ mod tests {
         scene.open().expect("the first page shows nothing");
         let options = Options { is_checked: true, ..OPTIONS };
         assert!(matches!(open(&scene.path(), &KIND, &options), Err(OpenError::Sqlite(error)) if is_damaged(&error)));
+    }
+
+    #[test]
+    fn damage_comes_before_the_format_that_a_damaged_file_has() {
+        let scene = Scene::with(
+            "PRAGMA application_id = 0x74657374; PRAGMA user_version = 99; CREATE TABLE note (text TEXT);
+             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
+             INSERT INTO note SELECT 'a note of some length, number ' || i FROM n",
+        );
+        let checked = || open(&scene.path(), &KIND, &Options { is_checked: true, ..OPTIONS });
+        assert!(matches!(checked(), Err(OpenError::Newer { format: 99, .. })));
+        let mut bytes = fs::read(scene.path()).unwrap();
+        bytes[4096..8192].fill(0xff);
+        fs::write(scene.path(), bytes).unwrap();
+        assert!(matches!(checked(), Err(OpenError::Sqlite(error)) if is_damaged(&error)));
+    }
+
+    #[test]
+    fn an_unmarked_file_that_is_too_old_is_named_as_such() {
+        static LATER: FileKind = FileKind {
+            tables: Migration { format: 3, sql: "CREATE TABLE note (text TEXT)" },
+            migrations: &[],
+            unmarked: Some(Unmarked { table: "note", formats: 1..=3 }),
+            ..KIND
+        };
+        let scene = Scene::with("CREATE TABLE note (text TEXT); PRAGMA user_version = 2");
+        let opened = open(&scene.path(), &LATER, &OPTIONS);
+        assert!(matches!(opened, Err(OpenError::TooOld { format: 2, oldest: 3, .. })));
     }
 }

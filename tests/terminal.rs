@@ -83,7 +83,8 @@ fn is_silent(process: u32) -> bool {
     String::from_utf8_lossy(&settings.stdout).split_whitespace().any(|word| word == "-echo")
 }
 
-fn terminal(site: &TestSite, columns: usize, variables: &[(&str, &str)], arguments: &[&str]) -> Command {
+/// Returns the command that runs the program with its output on a terminal of this width.
+pub fn terminal(site: &TestSite, columns: usize, variables: &[(&str, &str)], arguments: &[&str]) -> Command {
     let program = site.command(arguments);
     let words = std::iter::once(program.get_program()).chain(program.get_args());
     let quoted: Vec<String> =

@@ -2,7 +2,9 @@
 //! the document shows. Ids, times, durations and folders may differ.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::Arc;
 
 use libtest_mimic::Failed;
@@ -10,7 +12,7 @@ use regex::Regex;
 
 use crate::support::site::{TestSite, until};
 use crate::support::{Services, Story, Trial, stories};
-use crate::terminal::{answering, on_terminal};
+use crate::terminal::{answering, on_terminal, terminal};
 
 /// Width of the terminals from which the documents' transcripts were copied.
 const COLUMNS: usize = 112;
@@ -243,13 +245,19 @@ fn queues(_: &Services) -> Result<(), Failed> {
     let id = Regex::new("[0-9a-f]{8}-[0-9a-f-]{27}").expect("a pattern").find(&id).expect("its id").as_str().to_owned();
     let cancelled = run(&site, &format!("apt-ci cancel {}", &id[..8]));
     assert_eq!(words(&cancelled, &site), words(&cancel.output, &site));
-    // The log is followed to its end, which comes once it is followed.
-    std::thread::scope(|scope| {
-        let followed = scope.spawn(|| run(&site, &follow.command));
-        fs::write(&held, "").expect("a file");
-        let followed = followed.join().expect("the log's end");
-        assert_eq!(words(&followed, &site), words(&follow.output, &site));
-    });
+    // The test ends once its log is followed.
+    let mut following = terminal(&site, COLUMNS, &[("NO_COLOR", "1")], &arguments(&follow.command));
+    let mut following = following.stdout(Stdio::piped()).spawn()?;
+    let mut lines = BufReader::new(following.stdout.take().expect("its output")).lines();
+    let mut followed = String::new();
+    while let Some(line) = lines.next().transpose()? {
+        if line.contains("line 8") {
+            fs::write(&held, "")?;
+        }
+        followed += &format!("{line}\n");
+    }
+    assert!(following.wait()?.success(), "{followed}");
+    assert_eq!(words(&followed, &site), words(&follow.output, &site));
     worker.signal(nix::sys::signal::Signal::SIGTERM);
     worker.wait();
     Ok(())

@@ -9,17 +9,20 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use super::error::{ForgeError, ResponseHead};
-use crate::http::{AnswerTimeout, Timeouts, client_builder};
+use crate::http::{self, AnswerTimeout, ReadError, Timeouts, client_builder};
 use crate::retry::{ClassifyFailure, RetryPolicy, SHORT, Transient, retry};
 use crate::server_url::ServerUrl;
 
 const TIMEOUTS: Timeouts =
     Timeouts { connect: Duration::from_secs(15), answer: AnswerTimeout::Whole(Duration::from_secs(30)) };
 
+/// Maximum size of an answer. A page of a hundred hooks or pull requests has about one MiB.
+pub(super) const MAX_ANSWER_BYTES: usize = 32 << 20;
+
 /// Writes are not repeated where a repetition would do something else.
 const ONCE: RetryPolicy = RetryPolicy { max_retries: Some(0), ..SHORT };
 
-/// A forge's API.
+/// GitLab's API.
 pub(super) struct Api {
     client: Client,
     address: ServerUrl,
@@ -28,8 +31,9 @@ pub(super) struct Api {
 /// A failed attempt.
 #[derive(Debug)]
 pub(super) struct Failure {
-    error: ForgeError,
-    is_connecting: bool,
+    pub(super) error: ForgeError,
+    /// Whether there was no connection, or no answer on it in time.
+    pub(super) is_connecting: bool,
 }
 
 impl From<ForgeError> for Failure {
@@ -114,7 +118,7 @@ impl Api {
         what: &str,
     ) -> Result<(HeaderMap, String), Failure> {
         let unreachable = |error: reqwest::Error| Failure {
-            is_connecting: error.is_connect(),
+            is_connecting: error.is_connect() || error.is_timeout(),
             error: ForgeError::Unreachable { address: self.address(), reason: TIMEOUTS.reason(error) },
         };
         let mut request = self.client.request(method, url);
@@ -123,7 +127,14 @@ impl Api {
         }
         let response = request.send().await.map_err(unreachable)?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let text = response.text().await.map_err(unreachable)?;
+        let text = match http::read_text(response, MAX_ANSWER_BYTES).await {
+            Ok(text) => text,
+            Err(ReadError::Client(error)) => return Err(unreachable(error)),
+            Err(error) => {
+                let (address, what, reason) = (self.address(), what.to_owned(), error.to_string());
+                return Err(ForgeError::Unexpected { address, what, reason }.into());
+            }
+        };
         if status.is_success() {
             return Ok((headers, text));
         }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use http_body_util::{BodyExt, Limited};
+use hyper_util::client::legacy;
 use jiff::Timestamp;
 use octocrab::Octocrab;
 use reqwest::Method;
@@ -11,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::api::{Failure, repeated};
+use super::api::{Failure, MAX_ANSWER_BYTES, repeated};
 use super::error::{ForgeError, ResponseHead};
 use super::event::GitHubPull;
 use super::remote::{RemoteDelivery, RemoteHook, RemoteStatus, TokenFacts, newest};
@@ -258,9 +260,6 @@ impl GitHub {
     }
 
     /// Sends a request, and returns the headers and the text of a successful answer.
-    ///
-    /// octocrab's typed calls are not used: a new hook would have fields that GitHub's description of the API refuses,
-    /// and the scopes of a token are in a header, which its answers leave out.
     async fn send(
         &self,
         method: Method,
@@ -280,28 +279,45 @@ impl GitHub {
         path: &str,
         body: Option<&(impl Serialize + ?Sized)>,
     ) -> Result<(HeaderMap, String), Failure> {
-        let unreachable = |error: octocrab::Error| Failure::from(unreachable(&self.address, &error));
+        let failed = |error: octocrab::Error| self.failed(path, &error);
         let client = &self.client;
         let exchange = async {
             let response = match *method {
                 Method::GET => client._get(path).await,
                 Method::POST => client._post(path, body).await,
                 Method::PATCH => client._patch(path, body).await,
-                _ => client._delete(path, body).await,
+                Method::DELETE => client._delete(path, body).await,
+                _ => return Err(Failure::from(self.unexpected(path, &format!("{method} is not used")))),
             };
-            let response = response.map_err(unreachable)?;
+            let response = response.map_err(failed)?;
             let (status, headers) = (response.status(), response.headers().clone());
-            Ok::<_, Failure>((status, headers, client.body_to_string(response).await.map_err(unreachable)?))
+            let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
+            let body = body.map_err(|error| match error.downcast::<octocrab::Error>() {
+                Ok(error) => self.failed(path, &error),
+                Err(error) => Failure::from(self.unexpected(path, &error)),
+            })?;
+            Ok::<_, Failure>((status, headers, String::from_utf8_lossy(&body.to_bytes()).into_owned()))
         };
-        let late = || ForgeError::Unreachable {
-            address: self.address.clone(),
-            reason: format!("it has not answered for {} seconds", 2 * TIMEOUT.as_secs()),
+        let late = || Failure {
+            error: ForgeError::Unreachable {
+                address: self.address.clone(),
+                reason: format!("it has not answered for {} seconds", 2 * TIMEOUT.as_secs()),
+            },
+            is_connecting: true,
         };
         let (status, headers, text) = tokio::time::timeout(2 * TIMEOUT, exchange).await.map_err(|_| late())??;
         if status.is_success() {
             return Ok((headers, text));
         }
         Err(ResponseHead::read(status, &headers).error(&self.address, what(path), &text).into())
+    }
+
+    /// Tells failures of the network, which may be transient, from others.
+    fn failed(&self, path: &str, error: &octocrab::Error) -> Failure {
+        if !matches!(error, octocrab::Error::Service { .. } | octocrab::Error::Hyper { .. }) {
+            return self.unexpected(path, error).into();
+        }
+        Failure { error: unreachable(&self.address, error), is_connecting: is_connecting(error) }
     }
 
     fn unexpected(&self, path: &str, error: &dyn std::fmt::Display) -> ForgeError {
@@ -315,4 +331,31 @@ fn what(path: &str) -> &str {
 
 fn unreachable(address: &str, error: &octocrab::Error) -> ForgeError {
     ForgeError::Unreachable { address: address.to_owned(), reason: crate::http::innermost(error) }
+}
+
+/// Whether no connection was made.
+fn is_connecting(error: &(dyn std::error::Error + 'static)) -> bool {
+    let client = |error: &(dyn std::error::Error + 'static)| {
+        error.downcast_ref::<legacy::Error>().map(legacy::Error::is_connect)
+    };
+    std::iter::successors(Some(error), |error| error.source()).find_map(client).unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_does_not_listen_counts_as_no_connection() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/", listener.local_addr().unwrap());
+        drop(listener);
+        let github = GitHub::new(&address.parse().unwrap(), None).unwrap();
+        let failure = github.attempt(&Method::GET, "/repos/a/b/hooks", None::<&()>).await.unwrap_err();
+        assert!(failure.is_connecting, "{:?}", failure.error);
+        assert!(matches!(failure.error, ForgeError::Unreachable { .. }), "{:?}", failure.error);
+        let failure = github.attempt(&Method::GET, "/a b", None::<&()>).await.unwrap_err();
+        assert!(matches!(failure.error, ForgeError::Unexpected { .. }), "{:?}", failure.error);
+    }
 }

@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use tracing::debug;
 use url::Url;
 
-use crate::http::{AnswerTimeout, Timeouts, client_builder, innermost, is_transient, retry_after};
+use crate::http::{self, AnswerTimeout, ReadError, Timeouts, client_builder, innermost, is_transient, retry_after};
 use crate::request::Login;
 use crate::retry::{ClassifyFailure, RetryPolicy, Transient, retry};
 
@@ -112,15 +112,11 @@ async fn ask(request: RequestBuilder) -> Result<Response, FetchError> {
 }
 
 /// Returns the whole body, up to the limit.
-async fn read(mut response: Response) -> Result<String, FetchError> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(of_client)? {
-        if bytes.len() + chunk.len() > MAX_ANSWER_BYTES {
-            return Err(FetchError::Unusable(format!("its answer has more than {MAX_ANSWER_BYTES} bytes")));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    String::from_utf8(bytes).map_err(|_| FetchError::Unusable("its answer is no text".to_owned()))
+async fn read(response: Response) -> Result<String, FetchError> {
+    http::read_text(response, MAX_ANSWER_BYTES).await.map_err(|error| match error {
+        ReadError::Client(error) => of_client(error),
+        error => FetchError::Unusable(error.to_string()),
+    })
 }
 
 fn of_client(error: reqwest::Error) -> FetchError {

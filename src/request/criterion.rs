@@ -86,7 +86,8 @@ impl FromStr for Criterion {
 
     fn from_str(text: &str) -> Result<Self, InvalidRequest> {
         // A PPA's token does not belong here, but users may paste it.
-        let shown = if text.starts_with("ppa=") && text.contains('@') { "" } else { text };
+        let may_have_token = !text.starts_with("requester=") && text.contains('@');
+        let shown = if may_have_token { "" } else { text };
         let invalid = |rule: String| Err(InvalidRequest::new("match", shown, rule));
         let names = Key::ALL.map(Key::name).join(", ");
         let Some((name, pattern)) = text.split_once('=') else {

@@ -233,6 +233,8 @@ impl Job<'_> {
                 Ok(StoredResult::Whole) => {
                     claim.log(ClaimStep::ResultFound);
                     tracing::info!(package = %package, uuid = %id, "has its result already");
+                    // A cancellation comes too late: there is a result.
+                    cancel_guard.close();
                     self.remove(entry).await;
                     return FinalStep::Settle(Settlement::Done, JobOutcome::Settled);
                 }
@@ -256,6 +258,9 @@ impl Job<'_> {
             }
             (Step::DeadLetter, _) => {
                 self.remove(entry).await;
+                if let Some(cancellation) = cancel_guard.close() {
+                    return FinalStep::Cancelled(cancellation);
+                }
                 return FinalStep::DeadLetter(format!("its worker died, or could not finish it, {MAX_ATTEMPTS} times"));
             }
             // A broker that cannot answer counts as one without other workers.

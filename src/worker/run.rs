@@ -12,6 +12,7 @@ use super::context::Context;
 use super::control::Cancellation;
 use super::control::cancel_registry::CancelGuard;
 use super::live_status::TestPhase;
+use super::panic;
 use super::prove::{JudgedRun, Preparation, TestVerdict};
 use super::spool::SpoolEntry;
 use crate::broker::{Claim, TestHandle};
@@ -247,7 +248,11 @@ impl TestRun<'_> {
         };
         self.context.phase(self.contact, TestPhase::Testing);
         let mut log = LiveLog::new(output.join("log"));
-        let watched = self.watch(&mut process, &plan.limits, queue, started, &mut log, interruptions).await;
+        let watching = self.watch(&mut process, &plan.limits, queue, started, &mut log, interruptions);
+        let watched = panic::catch(watching).await.unwrap_or_else(|panic| {
+            // The test is ended as if it was interrupted, so that its testbed is removed.
+            WatchOutcome::Interrupted(Box::new(RunOutcome::Host(panic.report(Some(self.request)))))
+        });
         if !matches!(watched, WatchOutcome::Ended(_)) {
             end(&mut process).await;
         }

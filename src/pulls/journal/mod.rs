@@ -39,7 +39,7 @@ static KIND: FileKind = FileKind {
         Migration { format: 4, sql: include_str!("asked.sql") },
         Migration { format: 5, sql: include_str!("asked_in_doubt.sql") },
     ],
-    unmarked: Some(Unmarked { table: "delivery", formats: 3..=5 }),
+    unmarked: Some(Unmarked { table: "delivery", formats: 1..=5 }),
 };
 
 /// How deliveries are written: they are on the disk before they are answered for. The file is small, so all of it is

@@ -35,7 +35,7 @@ pub struct Cancellation {
     pub requeue: bool,
 }
 
-/// Guard of a test that can be cancelled for as long as this value lives.
+/// Guard of a test, which can be cancelled until the guard is closed or dropped.
 pub struct CancelGuard {
     cancels: CancelRegistry,
     serial: u64,
@@ -86,7 +86,7 @@ impl CancelGuard {
     pub async fn cancelled(&mut self) -> Cancellation {
         match self.wish.wait_for(Option::is_some).await.map(|wish| wish.clone()) {
             Ok(Some(wish)) => wish,
-            // The sender lives as long as this value does.
+            // The guard was closed: no cancellation can come.
             _ => std::future::pending().await,
         }
     }
