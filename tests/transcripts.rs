@@ -257,7 +257,9 @@ fn queues(_: &Services) -> Result<(), Failed> {
         followed += &format!("{line}\n");
     }
     assert!(following.wait()?.success(), "{followed}");
-    assert_eq!(words(&followed, &site), words(&follow.output, &site));
+    // The last line is shown if the command asks once more before the result is published, and is in the whole log anyway.
+    let without_end = |text: &str| words(text, &site).replace("autopkgtest [stub]: the end ", "");
+    assert_eq!(without_end(&followed), without_end(&follow.output));
     worker.signal(nix::sys::signal::Signal::SIGTERM);
     worker.wait();
     Ok(())
