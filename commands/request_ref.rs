@@ -8,7 +8,7 @@ const MAX_LISTED: usize = 10;
 /// A request that may be meant.
 #[derive(Clone, Copy)]
 pub struct Candidate<'a> {
-    /// Its id.
+    /// Its id; empty for a request of another program that has none.
     pub id: &'a str,
     /// Its package, where a package's name is understood; `None` for a private request, about which nothing is told.
     pub package: Option<&'a str>,
@@ -28,7 +28,8 @@ pub fn find<'a>(text: &str, candidates: impl IntoIterator<Item = Candidate<'a>>)
             return Ok(Some(place));
         }
         let is_meant = !text.is_empty() && (id.starts_with(text) || package == Some(text));
-        if is_meant && meant.iter().all(|(_, known)| *known != id) {
+        // Requests without an id may be different ones.
+        if is_meant && (id.is_empty() || meant.iter().all(|(_, known)| *known != id)) {
             meant.push((place, id));
         }
     }
@@ -39,13 +40,44 @@ pub fn find<'a>(text: &str, candidates: impl IntoIterator<Item = Candidate<'a>>)
     }
 }
 
-/// Returns the error of a text that means several requests.
-pub fn ambiguous<'a>(text: &str, ids: impl IntoIterator<Item = &'a str>) -> BadInput {
-    let ids: Vec<&str> = ids.into_iter().collect();
+/// Returns the place of the one request that a text means, if any does, for a command that reaches requests only by
+/// their ids.
+///
+/// # Errors
+/// When several requests are meant, or one without an id.
+pub fn find_with_id<'a>(
+    text: &str,
+    candidates: impl IntoIterator<Item = Candidate<'a>>,
+) -> Result<Option<usize>, BadInput> {
+    let candidates: Vec<Candidate<'_>> = candidates.into_iter().collect();
+    let found = find(text, candidates.iter().copied());
+    let is_exact = found.as_ref().is_ok_and(|place| place.is_some_and(|place| candidates[place].id == text));
+    let without = candidates.iter().filter(|one| one.id.is_empty() && one.package == Some(text)).count();
+    if is_exact || without == 0 || text.is_empty() {
+        return found;
+    }
+    let mut error = match found {
+        Err(error) => error,
+        Ok(_) => BadInput { message: format!("the request of {text} has no id"), hint: None },
+    };
+    let removal = format!(
+        "run `apt-ci queues remove QUEUE --match package={text}` to remove all queued requests of {text}, also those \
+         without an id"
+    );
+    error.hint = Some(error.hint.map_or_else(|| removal.clone(), |hint| format!("{hint}; or {removal}")));
+    Err(error)
+}
+
+/// Returns the error of a text that means several requests. Empty ids are those of requests without one.
+fn ambiguous<'a>(text: &str, ids: impl IntoIterator<Item = &'a str>) -> BadInput {
+    let (ids, without): (Vec<&str>, Vec<&str>) = ids.into_iter().partition(|id| !id.is_empty());
     let more = if ids.len() > MAX_LISTED { ", and others" } else { "" };
     let listed = ids[..ids.len().min(MAX_LISTED)].join(", ");
-    let message = format!("{text} is ambiguous: it matches {} requests", ids.len());
-    BadInput { message, hint: Some(format!("give a full id: {listed}{more}")) }
+    let mut message = format!("{text} is ambiguous: it matches {} requests", ids.len() + without.len());
+    if !without.is_empty() {
+        message.push_str(&format!(", {} of them without an id", without.len()));
+    }
+    BadInput { message, hint: (!ids.is_empty()).then(|| format!("give a full id: {listed}{more}")) }
 }
 
 #[cfg(test)]
@@ -68,6 +100,29 @@ mod tests {
         assert_eq!(place("glibc"), Some(2));
         assert_eq!(place("0a"), Some(3));
         assert_eq!((place(""), place("gz"), place("7e89460a-12")), (None, None, None));
+    }
+
+    #[test]
+    fn requests_without_an_id_count_as_well() {
+        let other = Candidate { id: "", package: Some("gzip") };
+        let with_others = |count: usize| REQUESTS.into_iter().chain(std::iter::repeat_n(other, count));
+        let error = find_with_id("gzip", with_others(2)).unwrap_err();
+        assert_eq!(error.message, "gzip is ambiguous: it matches 3 requests, 2 of them without an id");
+        let hint = error.hint.unwrap();
+        assert!(
+            hint.starts_with("give a full id: 7e89460a-1; or run `apt-ci queues remove QUEUE --match package=gzip`")
+        );
+        let error = find_with_id("gzip", [other]).unwrap_err();
+        assert_eq!(error.message, "the request of gzip has no id");
+        assert!(find_with_id("gzip", [other, other]).unwrap_err().hint.unwrap().starts_with("run `apt-ci queues"));
+        // It can be followed, and the others are meant as before.
+        assert_eq!(find("gzip", [other]).unwrap(), Some(0));
+        assert_eq!(find_with_id("glibc", with_others(1)).unwrap(), Some(2));
+        assert_eq!(find_with_id("7e89460a-1", with_others(1)).unwrap(), Some(0));
+        assert_eq!(find_with_id("", with_others(1)).unwrap(), None);
+        // A package may have the name of an id.
+        let named = Candidate { id: "", package: Some("bcbcbcbc-3") };
+        assert_eq!(find_with_id("bcbcbcbc-3", REQUESTS.into_iter().chain([named])).unwrap(), Some(2));
     }
 
     #[test]

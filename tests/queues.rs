@@ -83,6 +83,14 @@ fn removed(services: &Services) -> Result<(), Failed> {
             site.ok(&["queues", "remove", &queue, "--match", "package=?", "--match", "trigger=trigger/*", "-n"]);
         assert_eq!(planned.lines().count(), 4, "{planned}");
         assert_eq!((waiting(&site).len(), records(&site, "removed").len()), (4, 0), "a dry run changes nothing");
+        // A text that names no request is a mistake, and then nothing is removed.
+        for command in [&["queues", "remove", &queue][..], &["queues", "dead", "requeue"], &["queues", "dead", "drop"]]
+        {
+            let none = site.run(&[command, &["--uuid", "nonesuch", "--uuid", &ids[1], "--yes"]].concat());
+            assert_eq!((none.status.code(), none.out.as_str()), (Some(1), ""), "{none:#?}");
+            assert!(none.err.contains("no request nonesuch found") && none.err.contains("hint: "), "{none:#?}");
+        }
+        assert_eq!((waiting(&site).len(), records(&site, "removed").len()), (4, 0));
         // The beginning of an id is enough.
         let out = site.ok(&["queues", "remove", &queue, "--uuid", &ids[1], "--uuid", &ids[2][..13], "--yes"]);
         let lines: Vec<Vec<&str>> = out.lines().map(|line| line.split('\t').collect()).collect();

@@ -281,7 +281,20 @@ fn meaning(_: &Services) -> Result<(), Failed> {
     assert_eq!(lines(&site).len(), 2, "nothing was cancelled");
     let unclear = site.run(&["running", "-f", "aa"]);
     assert_eq!(unclear.status.code(), Some(2), "{unclear:#?}");
-    assert_eq!(site.run(&["cancel"]).status.code(), Some(2));
+    assert!(unclear.err.contains("aa is ambiguous") && unclear.err.contains("with -s"), "{unclear:#?}");
+    for nothing in [&["cancel"][..], &["cancel", ""], &["worker", "cancel", ""], &["run", "--watch", ""]] {
+        let refused = site.run(nothing);
+        assert_eq!(refused.status.code(), Some(2), "{nothing:?}: {refused:#?}");
+    }
+    // A request of another program without an id is counted.
+    site.plant("dpkg\n{\"triggers\": [\"b/1\"]}");
+    let unclear = site.run(&["cancel", "dpkg"]);
+    assert_eq!(unclear.status.code(), Some(2), "{unclear:#?}");
+    assert!(unclear.err.contains("it matches 2 requests, 1 of them without an id"), "{unclear:#?}");
+    assert_eq!((lines(&site).len(), &site.queue()["ready"]), (2, &json!(1)), "nothing was cancelled");
+    let left_out = site.run(&["cancel", "--match", "package=dpkg", "--dry-run"]);
+    assert!(left_out.err.contains("1 matching request has no id and is left out"), "{left_out:#?}");
+    site.ok(&["queues", "remove", &site.queue_name(), "--match", "package=dpkg", "--yes"]);
     assert_eq!(site.run(&["running", "-f"]).status.code(), Some(2));
     // A package's name is enough when only one request is of it.
     site.ok(&["cancel", "dpkg"]);

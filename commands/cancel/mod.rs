@@ -10,6 +10,7 @@ use apt_ci::release::QueueName;
 use apt_ci::request::{Criterion, Request};
 use apt_ci::site::Site;
 use apt_ci::status::PRIVATE_PACKAGE;
+use clap::builder::NonEmptyStringValueParser;
 use nix::unistd::{User, geteuid};
 use serde_json::json;
 use tokio::time::sleep;
@@ -17,7 +18,7 @@ use tokio::time::sleep;
 use crate::request_ref::{self, Candidate};
 use crate::session::Session;
 use crate::ui::ask;
-use crate::ui::error::NotFound;
+use crate::ui::error::{NotFound, OperationFailed};
 use crate::ui::exit::ExitStatus;
 use crate::ui::opaque_lines;
 use crate::ui::redacted_value::RedactedValue;
@@ -43,12 +44,17 @@ Exits with 1 if a request was not found, or if its result was already being publ
 
 Examples:
   apt-ci cancel 7e89460a             cancel a test, by its id in `apt-ci running`
+  apt-ci cancel gzip                 cancel the only request of a package
   apt-ci cancel --requeue 7e89460a   stop it, and let it run again
   apt-ci cancel --dry-run 7e89460a   show what would be done
   apt-ci cancel --match 'trigger=glibc/*' --match package=gzip")]
 pub struct CancelArgs {
     /// Request to cancel: its id, the beginning of its id, or its package
-    #[arg(value_name = "REQUEST", required_unless_present = "criteria")]
+    #[arg(
+        value_name = "REQUEST",
+        required_unless_present = "criteria",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
     requests: Vec<String>,
     /// Cancel requests matching KEY=PATTERN, e.g. `trigger=glibc/*`; with several, all must match
     #[arg(short, long = "match", value_name = "KEY=PATTERN", conflicts_with = "requests",
@@ -259,14 +265,20 @@ async fn matching(
     site: &Site,
     session: &Session,
 ) -> anyhow::Result<Option<Vec<FoundRequest>>> {
-    let VisibleRequests { requests: mut meant, opaque, blocked } = everything(broker, site).await?;
+    let VisibleRequests { requests: mut meant, without_id, opaque, blocked } = everything(broker, site).await?;
     if let Some(opaque) = opaque {
         session.ui.warn_lines(format!("not all queued requests can be searched: {}", opaque_lines(&opaque)));
     }
     if let Some(blocked) = blocked {
         session.ui.warn(format!("only queued requests are searched: {blocked}"));
     }
-    meant.retain(|found| args.criteria.iter().all(|criterion| criterion.matches(&found.request)));
+    let is_meant = |request: &Request| args.criteria.iter().all(|criterion| criterion.matches(request));
+    meant.retain(|found| is_meant(&found.request));
+    match without_id.iter().filter(|request| is_meant(request)).count() {
+        0 => {}
+        1 => session.ui.warn("1 matching request has no id and is left out"),
+        several => session.ui.warn(format!("{several} matching requests have no id and are left out")),
+    }
     if meant.is_empty() {
         session.ui.note("No requests match.");
     } else if !args.dry_run && !args.yes {
@@ -332,18 +344,22 @@ async fn look_up(texts: &[String], broker: &Broker, site: &Site) -> anyhow::Resu
             seen = everything(broker, site).await?;
         }
         let all = &seen.requests;
-        let mut chosen: Vec<usize> = Vec::new();
+        let mut named: Vec<usize> = Vec::new();
         let mut missing = None;
         for text in texts {
-            match request_ref::find(text, all.iter().map(FoundRequest::candidate))? {
-                Some(index) if chosen.contains(&index) => {}
-                Some(index) => chosen.push(index),
+            let without_id = seen.without_id.iter().map(|request| Candidate { id: "", package: package(request) });
+            match request_ref::find_with_id(text, all.iter().map(FoundRequest::candidate).chain(without_id))? {
+                Some(index) => named.push(index),
                 None => missing = Some(text),
             }
         }
         let Some(missing) = missing else {
+            for (text, index) in texts.iter().zip(&named) {
+                must_be_only(text, &all[*index].uuid, &seen)?;
+            }
             let mut all: Vec<Option<FoundRequest>> = seen.requests.into_iter().map(Some).collect();
-            return Ok(chosen.into_iter().filter_map(|index| all.get_mut(index)?.take()).collect());
+            // Taken once, although several texts may name it.
+            return Ok(named.into_iter().filter_map(|index| all.get_mut(index)?.take()).collect());
         };
         if look == MAX_POLLS {
             if let Some(blocked) = seen.blocked {
@@ -363,9 +379,24 @@ async fn look_up(texts: &[String], broker: &Broker, site: &Site) -> anyhow::Resu
     Ok(Vec::new())
 }
 
+/// Refuses a text that may mean other requests, too, which cannot be seen. A whole id means one.
+fn must_be_only(text: &str, id: &str, seen: &VisibleRequests) -> anyhow::Result<()> {
+    let reason = match (&seen.blocked, &seen.opaque) {
+        _ if text == id => return Ok(()),
+        (Some(blocked), _) => blocked.to_string(),
+        (None, Some(opaque)) => opaque.to_string(),
+        (None, None) => return Ok(()),
+    };
+    let message = format!("cannot search all requests for {text}: {reason}");
+    let hint = format!("{id} matches, and others may as well: give the full id of the one to cancel");
+    Err(OperationFailed { message, hint: hint.into() }.into())
+}
+
 /// All running and queued requests that can be seen, each once.
 struct VisibleRequests {
     requests: Vec<FoundRequest>,
+    /// Requests without an id, which cannot be cancelled.
+    without_id: Vec<Request>,
     /// Reason why some queued requests cannot be seen.
     opaque: Option<Opaque>,
     /// Alarm of the broker that keeps workers from reporting running tests.
@@ -377,9 +408,15 @@ async fn running(broker: &Broker) -> anyhow::Result<VisibleRequests> {
         Err(blocked @ BrokerError::Blocked { .. }) => (Vec::new(), Some(blocked)),
         tests => (tests?, None),
     };
-    let requests =
-        tests.iter().filter_map(|test| found(&test.request()?, &test.queue, RequestPlace::Running)).collect();
-    Ok(VisibleRequests { requests, opaque: None, blocked })
+    let mut seen = VisibleRequests { requests: Vec::new(), without_id: Vec::new(), opaque: None, blocked };
+    for test in tests {
+        let Some(request) = test.request() else { continue };
+        match found(&request, &test.queue, RequestPlace::Running) {
+            Some(found) => seen.requests.push(found),
+            None => seen.without_id.push(request),
+        }
+    }
+    Ok(seen)
 }
 
 /// Returns all running and queued requests that can be seen.
@@ -390,17 +427,20 @@ async fn everything(broker: &Broker, site: &Site) -> anyhow::Result<VisibleReque
     seen.opaque = opaque;
     for queued in queued {
         let (request, queue) = (queued.request.clone(), queued.queue.clone());
-        // A request that went back in between was seen twice.
-        if let Some(found) = found(&request, &queue, RequestPlace::Queued(Box::new(queued)))
-            && ids.insert(found.uuid.clone())
-        {
-            seen.requests.push(found);
+        match found(&request, &queue, RequestPlace::Queued(Box::new(queued))) {
+            // A request that went back in between was seen twice.
+            Some(found) => {
+                if ids.insert(found.uuid.clone()) {
+                    seen.requests.push(found);
+                }
+            }
+            None => seen.without_id.push(request),
         }
     }
     Ok(seen)
 }
 
-/// Returns a request as it is shown, without the package if it is private. Requests without an id are left out.
+/// Returns a request as it is shown, without the package if it is private; `None` if it has no id.
 fn found(request: &Request, queue: &QueueName, place: RequestPlace) -> Option<FoundRequest> {
     let name = if request.is_private() { "a private package" } else { request.package().as_str() };
     let (uuid, name) = (request.uuid()?.to_string(), format!("{name} in {queue}"));
@@ -410,7 +450,7 @@ fn found(request: &Request, queue: &QueueName, place: RequestPlace) -> Option<Fo
 impl FoundRequest {
     /// Returns the package, unless the request is private.
     fn package(&self) -> Option<&str> {
-        (!self.request.is_private()).then(|| self.request.package().as_str())
+        package(&self.request)
     }
 
     fn candidate(&self) -> Candidate<'_> {
@@ -418,9 +458,35 @@ impl FoundRequest {
     }
 }
 
+/// Returns the package of a request, unless the request is private.
+fn package(request: &Request) -> Option<&str> {
+    (!request.is_private()).then(|| request.package().as_str())
+}
+
 /// Returns `USER on HOST`, for the reason of a dead letter.
 fn asker() -> String {
     let user = geteuid();
     let name = User::from_uid(user).ok().flatten().map(|user| user.name);
     format!("{} on {}", name.unwrap_or_else(|| format!("the user with the id {user}")), apt_ci::host::name())
+}
+
+#[cfg(test)]
+mod tests {
+    use apt_ci::broker::OpaqueReason;
+
+    use super::*;
+
+    #[test]
+    fn of_requests_that_cannot_all_be_seen_only_a_whole_id_means_one() {
+        let mut seen = VisibleRequests { requests: Vec::new(), without_id: Vec::new(), opaque: None, blocked: None };
+        assert!(must_be_only("gzip", "aa-1", &seen).is_ok());
+        let (queue, vhost) = ("debci-noble-amd64".to_owned(), "/".to_owned());
+        seen.opaque = Some(Opaque { queue, reason: OpaqueReason::Limited, vhost });
+        assert!(must_be_only("aa-1", "aa-1", &seen).is_ok());
+        for text in ["gzip", "aa"] {
+            let error = must_be_only(text, "aa-1", &seen).unwrap_err();
+            assert!(error.to_string().contains("cannot list debci-noble-amd64"), "{error}");
+            assert!(error.downcast::<OperationFailed>().unwrap().hint.contains("give the full id"));
+        }
+    }
 }

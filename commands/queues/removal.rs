@@ -18,7 +18,7 @@ use super::show::{contents, document, request_cells, short_ids};
 use crate::request_ref::{self, Candidate};
 use crate::session::{Session, inspect};
 use crate::ui::ask;
-use crate::ui::error::BadInput;
+use crate::ui::error::NotFound;
 use crate::ui::exit::ExitStatus;
 use crate::ui::interrupt;
 use crate::ui::opaque_lines;
@@ -96,13 +96,20 @@ fn id(message: &Message) -> Option<RequestId> {
 }
 
 /// Returns the ids of the requests that the texts name, each by its id or the beginning of it.
-fn whole_ids(texts: &[RequestId], taken: &[RemovedMessage]) -> Result<HashSet<RequestId>, BadInput> {
+///
+/// # Errors
+/// When a text names no request, or several.
+fn whole_ids(texts: &[RequestId], taken: &[RemovedMessage]) -> anyhow::Result<HashSet<RequestId>> {
     let ids: Vec<RequestId> = taken.iter().filter_map(|taken| id(&taken.message)).collect();
     let mut whole = HashSet::new();
     for text in texts {
         let candidates = ids.iter().map(|id| Candidate { id: id.as_str(), package: None });
         let place = request_ref::find(text.as_str(), candidates)?;
-        whole.extend(place.and_then(|place| ids.get(place)).cloned());
+        let id = place.and_then(|place| ids.get(place)).ok_or_else(|| NotFound {
+            message: format!("no request {text} found in the searched queues; nothing was changed"),
+            hint: "run `apt-ci queues QUEUE` to list queued requests, `apt-ci queues dead` to list dead letters",
+        })?;
+        whole.insert(id.clone());
     }
     Ok(whole)
 }

@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use super::stitch::Stitcher;
 use super::{RunningArgs, ShownTest};
+use crate::request_ref::{self, Candidate};
 use crate::results::spelling::check_places;
 use crate::session::Session;
 use crate::ui;
@@ -63,29 +64,19 @@ fn chosen(args: &RunningArgs, tests: Vec<RunningTest>) -> anyhow::Result<Running
     let now = Timestamp::now();
     let there =
         tests.into_iter().map(|test| (ShownTest::of(&test, now), test)).filter(|(shown, _)| args.is_there(shown));
-    let is_meant = |(shown, _): &(ShownTest, RunningTest)| {
-        shown.package == wanted || (!wanted.is_empty() && shown.uuid.starts_with(wanted))
-    };
-    let mut meant: Vec<(ShownTest, RunningTest)> = there.filter(is_meant).collect();
-    // A whole id may be the beginning of another one.
-    if let Some(exact) = meant.iter().position(|(shown, _)| shown.uuid == wanted) {
-        return Ok(meant.swap_remove(exact).1);
-    }
-    if meant.len() > 1 {
-        let line = |(shown, _): &(ShownTest, RunningTest)| {
-            format!("{} {} {} {}", shown.package, shown.release, shown.architecture, shown.uuid)
-        };
-        let list: Vec<String> = meant.iter().map(line).collect();
-        let message = format!("{} running tests match {wanted}", list.len());
-        let hint = format!("choose one with -s, -a or the beginning of its id: {}", list.join(", "));
-        return Err(BadInput { message, hint: Some(hint) }.into());
-    }
+    let mut there: Vec<(ShownTest, RunningTest)> = there.collect();
+    let candidates = there.iter().map(|(shown, _)| Candidate { id: &shown.uuid, package: Some(&shown.package) });
+    let place = request_ref::find(wanted, candidates).map_err(|error| {
+        let by_place = "choose its release with -s, or its architecture with -a";
+        let hint = error.hint.map_or_else(|| by_place.to_owned(), |hint| format!("{hint}; or {by_place}"));
+        BadInput { hint: Some(hint), ..error }
+    })?;
     let missing = || NotFound {
         message: format!("no test of {wanted} is running"),
         hint: "run `apt-ci running` to list running tests, `apt-ci queues QUEUE` for queued requests, `apt-ci results` \
              for results",
     };
-    Ok(meant.pop().map(|(_, test)| test).ok_or_else(missing)?)
+    Ok(place.map(|place| there.swap_remove(place).1).ok_or_else(missing)?)
 }
 
 /// Writes a part of the log as data, without what would steer a terminal.

@@ -34,7 +34,7 @@ Examples:
   apt-ci running -f gzip -a arm64    follow its log; Ctrl-C stops following, not the test
   apt-ci running --listen 11 --json")]
 pub struct RunningArgs {
-    /// Only tests of this package; with -f, a package or a prefix of a request id
+    /// Only tests of this package; with -f, a package, or the beginning of a request's id
     #[arg(value_name = "PACKAGE", required_if_eq("follow", "true"))]
     package: Option<String>,
     /// Only this release

@@ -6,6 +6,7 @@ use apt_ci::status::PRIVATE_PACKAGE;
 use apt_ci::worker::control::client::LiveWorker;
 use apt_ci::worker::control::{Command, Reply};
 use apt_ci::worker::live_status::SlotActivity;
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -31,7 +32,11 @@ Examples:
   apt-ci worker cancel --all --wait         stop all tests and workers; requests are requeued")]
 pub struct CancelArgs {
     /// Request whose test to cancel: its id, the beginning of its id, or its package
-    #[arg(value_name = "REQUEST", required_unless_present = "all")]
+    #[arg(
+        value_name = "REQUEST",
+        required_unless_present = "all",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
     requests: Vec<String>,
     /// Put the request back into its queue instead of the dead letters
     #[arg(long, conflicts_with = "all")]
@@ -59,10 +64,17 @@ pub async fn run(args: CancelArgs, session: &Session) -> anyhow::Result<ExitStat
         return stop::tell(&found, &Command::CancelAll, args.wait, exit, session).await;
     }
     // All tests are looked up before the first is cancelled.
-    let meant = args.requests.iter().map(|text| meant(text, &found)).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut tests: Vec<TestToCancel<'_>> = Vec::new();
+    for text in &args.requests {
+        let test = meant(text, &found)?;
+        // Several texts may name it.
+        if tests.iter().all(|known| known.uuid != test.uuid) {
+            tests.push(test);
+        }
+    }
     let mut answers = Vec::new();
     let mut ending = Vec::new();
-    for test in meant {
+    for test in tests {
         let TestToCancel { worker, uuid } = &test;
         let command = Command::Cancel { uuid: uuid.clone(), requeue: args.requeue };
         match worker.ask(&command).await {
@@ -102,7 +114,8 @@ fn meant<'a>(text: &str, found: &'a [AnsweringWorker]) -> anyhow::Result<TestToC
     for AnsweringWorker { worker, status } in found {
         for slot in &status.slots {
             let SlotActivity::Running(test) = &slot.state else { continue };
-            let Some(uuid) = test.uuid.clone() else { continue };
+            // Without an id, it cannot be cancelled, but may be the one that is meant.
+            let uuid = test.uuid.clone().unwrap_or_default();
             tests.push((TestToCancel { worker, uuid }, &test.package));
         }
     }
@@ -112,7 +125,7 @@ fn meant<'a>(text: &str, found: &'a [AnsweringWorker]) -> anyhow::Result<TestToC
     });
     let message = || format!("no test of request {text} is running on this host for this site");
     let hint = "run `apt-ci worker status` to list running tests, `apt-ci queues QUEUE` to list queued requests";
-    let place = request_ref::find(text, candidates)?.ok_or_else(|| NotFound { message: message(), hint })?;
+    let place = request_ref::find_with_id(text, candidates)?.ok_or_else(|| NotFound { message: message(), hint })?;
     Ok(tests.swap_remove(place).0)
 }
 
