@@ -59,10 +59,21 @@ pub fn coloured(text: &str) -> String {
 
 /// Returns a text in which the paths of files below this folder are relative to it.
 pub fn below(text: &str, folder: Option<&Path>) -> String {
-    match folder {
-        Some(folder) if folder.parent().is_some() => text.replace(&format!("{}/", folder.display()), ""),
-        _ => text.to_owned(),
+    let Some(folder) = folder.filter(|folder| folder.parent().is_some()) else { return text.to_owned() };
+    let folder = format!("{}/", folder.display());
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(&folder) {
+        shown.push_str(before);
+        // Elsewhere it is the end of another path, such as that of a mounted disk.
+        let so_far = &text[..text.len() - rest.len() + before.len()];
+        let begins = |c: char| c.is_whitespace() || matches!(c, ',' | '(' | '"' | '\'' | '`');
+        if so_far.chars().next_back().is_some_and(|c| !begins(c)) {
+            shown.push_str(&folder);
+        }
+        rest = after;
     }
+    shown + rest
 }
 
 enum State {
@@ -272,6 +283,9 @@ mod tests {
         assert_eq!(below("default, /srv/ci/per-package/long_tests:2", site), "default, per-package/long_tests:2");
         assert_eq!(below("/srv/ci-2/worker.conf:6", site), "/srv/ci-2/worker.conf:6");
         assert_eq!(below("/etc/apt-ci/worker.conf:6", Some(Path::new("/"))), "/etc/apt-ci/worker.conf:6");
+        assert_eq!(below("/mnt/srv/ci/x, /srv/ci/y", site), "/mnt/srv/ci/x, y");
+        assert_eq!(below("'/srv/ci/x' (/srv/ci/y)", site), "'x' (y)");
+        assert_eq!(below("/srv/ci/srv/ci/x", site), "srv/ci/x");
         assert_eq!(below("/srv/ci/worker.conf:6", None), "/srv/ci/worker.conf:6");
     }
 

@@ -3,11 +3,10 @@
 //! # Narrow terminals
 //! When a table is wider than the terminal, its columns give room in this order:
 //!
-//! 1. Columns that may be shortened ([`Column::cut`], then [`Column::cut_late`]) do so down to [`MIN_WIDTH`], the
-//!    widest
-//!    one first.
-//! 2. Before that, columns that may be left out ([`Column::spare`]) go, from the last one on, until the others have
-//!    room.
+//! 1. Columns that may be left out ([`Column::spare`]) go, from the last one on, until the others have room at their
+//!    minimum widths.
+//! 2. Columns that may be shortened ([`Column::cut`], then [`Column::cut_late`]) do so down to their minimum widths
+//!    ([`Column::least`]), the widest one first.
 //! 3. Columns of which nothing may be lost ([`Column::wrap`]) continue on further lines.
 //!
 //! If that is not enough, lines stay too long, and nothing is lost.
@@ -24,6 +23,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::Ui;
 use super::plain::plain;
+use super::wrap::wrap_within;
 
 const HEADING: Style = Style::new().bold();
 /// Number of spaces between two columns.
@@ -108,10 +108,11 @@ impl Cell {
         Self { person: text.clone(), program: text, style: Style::new() }
     }
 
-    /// Sets another text for programs, such as an exact time.
+    /// Sets another text for programs, such as an exact time. Steering characters become spaces, so that a tab or a
+    /// newline from outside adds no field.
     #[must_use]
     pub fn for_programs(self, text: impl ToString) -> Self {
-        Self { program: text.to_string(), ..self }
+        Self { program: plain(&text.to_string()).into_owned(), ..self }
     }
 
     /// Sets the colour.
@@ -159,10 +160,17 @@ fn tab_separated(rows: &[Vec<Cell>]) -> String {
 
 fn rendered(columns: &[Column<'_>], rows: &[Vec<Cell>], screen: Option<usize>) -> String {
     let shown = shown(columns, &natural_widths(columns, rows), screen);
+    let widths = wrapped_widths(columns, &shown, rows, screen);
+    let fitted = |place: usize, text: &str| match widths[place] {
+        // tabled would begin lines with the space after a word that is as wide as the column.
+        Some(width) => wrap_within(text, width),
+        None => text.to_owned(),
+    };
     let mut builder = Builder::with_capacity(rows.len() + 1, shown.len());
-    builder.push_record(shown.iter().map(|column| columns[*column].heading));
+    builder.push_record(shown.iter().enumerate().map(|(place, column)| fitted(place, columns[*column].heading)));
     for row in rows {
-        builder.push_record(shown.iter().map(|column| row.get(*column).map_or("", |cell| cell.person.as_str())));
+        let text = |column: &usize| row.get(*column).map_or("", |cell| cell.person.as_str());
+        builder.push_record(shown.iter().enumerate().map(|(place, column)| fitted(place, text(column))));
     }
     let mut table = builder.build();
     table.with(Borders::empty()).with(Padding::new(0, GAP, 0, 0)).modify(Columns::last(), Padding::zero());
@@ -178,12 +186,8 @@ fn rendered(columns: &[Column<'_>], rows: &[Vec<Cell>], screen: Option<usize>) -
         }
     }
     if let Some(screen) = screen {
-        let (cut, wrap) = (
-            WidthPriority::of(columns, &shown, |kind| kind < Narrow::Wrap),
-            WidthPriority::of(columns, &shown, |kind| kind == Narrow::Wrap),
-        );
+        let cut = WidthPriority::of(columns, &shown, |kind| kind < Narrow::Wrap);
         table.with(Width::truncate(screen).suffix("…").priority(cut));
-        table.with(Width::wrap(screen).keep_words(true).priority(wrap));
     }
     let table = table.to_string();
     // Spaces at the end of a line would wrap.
@@ -225,6 +229,32 @@ fn shown(columns: &[Column<'_>], natural: &[usize], screen: Option<usize>) -> Ve
         }
     }
     (0..columns.len()).filter(|index| widths[*index] > 0).collect()
+}
+
+/// Returns the width of each shown column that wraps; `None` for those that do not.
+fn wrapped_widths(
+    columns: &[Column<'_>],
+    shown: &[usize],
+    rows: &[Vec<Cell>],
+    screen: Option<usize>,
+) -> Vec<Option<usize>> {
+    let natural = natural_widths(columns, rows);
+    let last = shown.len().saturating_sub(1);
+    let gap = |place: usize| if place == last { 0 } else { GAP };
+    let mut widths: Vec<usize> =
+        shown.iter().enumerate().map(|(place, column)| natural[*column] + gap(place)).collect();
+    let turns: [fn(Narrow) -> bool; 2] = [|kind| kind < Narrow::Wrap, |kind| kind == Narrow::Wrap];
+    for gives in turns {
+        let mut priority = WidthPriority::of(columns, shown, gives);
+        while screen.is_some_and(|screen| widths.iter().sum::<usize>() > screen) {
+            let Some(place) = priority.peak(&[], &widths) else { break };
+            widths[place] -= 1;
+        }
+    }
+    let width = |(place, column): (usize, &usize)| {
+        (columns[*column].narrow == Narrow::Wrap).then(|| widths[place] - gap(place))
+    };
+    shown.iter().enumerate().map(width).collect()
 }
 
 fn total(widths: &[usize]) -> usize {
@@ -322,6 +352,12 @@ mod tests {
             lines(&columns, &rows, 35),
             ["debci-noble-amd64  golang-github-az", "                   ure-go-sdk"]
         );
+        // A word may be as wide as its column.
+        let rows = [row(&["debci-noble-amd64", "glibc/2.39-10ubu gzip/1.12-10ubun bc/1", "now"])];
+        assert_eq!(
+            lines(&columns, &rows, 35),
+            ["debci-noble-amd64  glibc/2.39-10ubu", "                   gzip/1.12-10ubun", "                   bc/1"]
+        );
     }
 
     #[test]
@@ -374,6 +410,8 @@ mod tests {
     fn programs_get_everything_between_tabs() {
         let rows = [vec![Cell::new("a").for_programs("exact"), Cell::new("")], row(&["日本語", "x\ty"])];
         assert_eq!(tab_separated(&rows), "exact\t\n日本語\tx y");
+        let hostile = [vec![Cell::new("ci").for_programs("/srv/a\tb\nc\x1b[2J"), Cell::new("x")]];
+        assert_eq!(tab_separated(&hostile), "/srv/a b c [2J\tx");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Messages in lines that fit a terminal.
 
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Breaks lines between words, never within one, as a terminal would do. A command in backquotes stays in one piece, so
 /// that it can be copied. A word that is wider than the terminal has a line of its own.
@@ -23,6 +23,40 @@ fn wrap_line(line: &str, width: usize) -> String {
             column += 1 + word_width;
         }
         wrapped.push_str(word);
+    }
+    wrapped
+}
+
+/// Breaks a text between words, and within a word that is wider than a line, so that no line is wider.
+pub fn wrap_within(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut wrapped = String::with_capacity(text.len() + 8);
+    let mut column = 0;
+    for (number, word) in text.split(' ').enumerate() {
+        let word_width = word.width();
+        if number > 0 && column + 1 + word_width > width {
+            wrapped.push('\n');
+            column = 0;
+        } else if number > 0 {
+            wrapped.push(' ');
+            column += 1;
+        }
+        if column + word_width <= width {
+            wrapped.push_str(word);
+            column += word_width;
+            continue;
+        }
+        for character in word.chars() {
+            let character_width = character.width().unwrap_or_default();
+            if column > 0 && column + character_width > width {
+                wrapped.push('\n');
+                column = 0;
+            }
+            wrapped.push(character);
+            column += character_width;
+        }
     }
     wrapped
 }
@@ -69,6 +103,17 @@ mod tests {
         assert_eq!(wrap("  indented  text", 40), "  indented  text");
         assert_eq!(wrap("日本 日本", 5), "日本\n日本");
         assert_eq!(wrap("", 5), "");
+    }
+
+    #[test]
+    fn no_line_of_a_cell_is_wider_than_its_column() {
+        assert_eq!(wrap_within("a bc def", 8), "a bc def");
+        // A word that fills the line is followed by no space.
+        assert_eq!(wrap_within("abcd efgh ij", 4), "abcd\nefgh\nij");
+        assert_eq!(wrap_within("a bcdefghij k", 4), "a\nbcde\nfghi\nj k");
+        assert_eq!(wrap_within("日本語 日", 5), "日本\n語 日");
+        assert_eq!(wrap_within("日本", 1), "日\n本");
+        assert_eq!(wrap_within("", 0), "");
     }
 
     #[test]
