@@ -60,7 +60,7 @@ const DIRS: &str = "dirs";
 #[derive(clap::Args)]
 pub struct CompleteArgs {
     /// Words of the command line up to the cursor
-    #[arg(value_name = "WORD", last = true, required = true)]
+    #[arg(value_name = "WORD", last = true)]
     words: Vec<OsString>,
 }
 

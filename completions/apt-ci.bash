@@ -1,6 +1,27 @@
 # Completes the command line of apt-ci in bash. The program itself knows what a word may become;
 # docs/reference/commands.md describes what it prints.
 
+# Sets `word` to what bash would make of it: without simple outer quotes, and without backslashes. It
+# may not be evaluated, because it may contain commands.
+_apt_ci_unquote() {
+    case $word in
+        \'*\')
+            [[ ${word:1:-1} != *\'* ]] && word=${word:1:-1}
+            return
+            ;;
+        \"*\") [[ ${word:1:-1} != *\"* ]] && word=${word:1:-1} ;;
+    esac
+    local rest=$word
+    word=''
+    while [[ $rest == *\\* ]]; do
+        word+=${rest%%\\*}
+        rest=${rest#*\\}
+        word+=${rest:0:1}
+        rest=${rest:1}
+    done
+    word+=$rest
+}
+
 _apt_ci() {
     local -a words=() lines=()
     local word line is_glued='' i
@@ -10,6 +31,8 @@ _apt_ci() {
         word=${COMP_WORDS[i]}
         if ((i == COMP_CWORD)) && [[ ! $word =~ ^[=:]+$ ]]; then
             word=$2
+        elif ((i < COMP_CWORD)); then
+            _apt_ci_unquote
         fi
         if ((i > 0)) && [[ $is_glued || $word =~ ^[=:]+$ ]]; then
             words[${#words[@]} - 1]+=$word

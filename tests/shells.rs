@@ -71,6 +71,7 @@ fn words(_: &Services) -> Result<(), Failed> {
     assert_eq!(candidates(&site, &["completions", "z"]), ["zsh"]);
     // Paths are the shell's own.
     let raw = |words: &[&str]| site.ok(&[&["__complete", "--", "apt-ci"][..], words].concat());
+    assert_eq!(site.ok(&["__complete", "--"]), "", "without a word there is nothing to complete");
     assert_eq!(raw(&["run", "--batch", ""]), "\tfiles\n");
     assert_eq!(raw(&["run", "--batch=x"]), "\tfiles\n");
     assert_eq!(raw(&["--site", ""]), "\tdirs\n");
@@ -220,6 +221,7 @@ impl Shell {
 #[track_caller]
 fn completes(site: &TestSite, name: &str, start: impl Fn(&Path) -> Shell) {
     let (release, queue) = (&site.release, site.queue_name());
+    let theirs = untrusted(site);
     let mut shell = start(site.path());
     let longer = |words: &str, full: &str| (words.to_owned(), full.to_owned());
     let all = [
@@ -236,12 +238,16 @@ fn completes(site: &TestSite, name: &str, start: impl Fn(&Path) -> Shell) {
         longer("apt-ci worker check --config=worker.c", "apt-ci worker check --config=worker.conf "),
         longer("apt-ci --site hom", "apt-ci --site home/"),
         longer("apt-ci run --env A=b --context up", "apt-ci run --env A=b --context upstream "),
+        // A site that is named in quotes, or with backslashes.
+        longer("apt-ci --site \"home/theirs\" run -s ev", "apt-ci --site \"home/theirs\" run -s evil "),
+        longer("apt-ci --site='home/theirs' run -s ev", "apt-ci --site='home/theirs' run -s evil "),
+        longer("apt-ci --site home/the\\irs run -s ev", "apt-ci --site home/the\\irs run -s evil "),
     ];
     for (typed, full) in all {
         assert_eq!(shell.complete(&typed), full, "{name}: {typed}");
     }
     shell.leave();
-    let mut shell = start(&untrusted(site));
+    let mut shell = start(&theirs);
     for (typed, full) in [
         ("apt-ci run -s ev", "apt-ci run -s ev"),
         ("apt-ci queues show debci-ev", "apt-ci queues show debci-ev"),
@@ -353,6 +359,7 @@ fn summaries(_: &Services) -> Result<(), Failed> {
     // The same is shown for the program alone, and the commands of both forges have examples of their own.
     assert_eq!(site.run(&[]).err, site.ok(&["-h"]));
     assert!(site.ok(&["gitlab", "retry", "-h"]).contains("Example: apt-ci gitlab retry 'GROUP/PROJECT!7'\n"));
+    assert!(site.ok(&["queues", "remove", "-h"]).contains(" --match package=gzip --dry-run\n"));
     // Everything is in the complete help, which `help` shows as well.
     let complete = site.ok(&["run", "--help"]);
     assert_eq!(site.ok(&["help", "run"]), complete);
@@ -389,6 +396,7 @@ fn pages(_: &Services) -> Result<(), Failed> {
         assert!(made.contains_key(name), "{:?}", names(&made));
     }
     let run = &made["apt-ci-run.1"];
+    assert!(run.contains("Exit codes are described in ") && !made["apt-ci.1"].contains("are described in "));
     for text in [".SH SYNOPSIS", ".SH WAITING", ".SH EXAMPLES", ".SH \"SEE ALSO\""] {
         assert!(run.contains(text), "{text}: {run}");
     }
@@ -404,5 +412,13 @@ fn faults(_: &Services) -> Result<(), Failed> {
         assert!(finished.status.success() && finished.err.is_empty(), "{name}: {}", finished.err);
         assert!(!finished.out.is_empty(), "{name}");
     }
+    // The texts of the first line do not run together.
+    let mut command = Command::new("man");
+    command.arg("-l").arg(manual().join("apt-ci-credentials-recipients-confirm.1"));
+    command.env("LC_ALL", "C.UTF-8").env("MANWIDTH", "80").env("MANPAGER", "cat").stdin(Stdio::null());
+    let finished = finish(command);
+    let title = "credentials-recipients-confirm(1)";
+    let first = finished.out.lines().find(|line| !line.is_empty()).unwrap_or_default();
+    assert_eq!(first.split_whitespace().collect::<Vec<_>>(), [title, "apt-ci", title]);
     Ok(())
 }
