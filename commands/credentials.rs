@@ -166,9 +166,10 @@ enum Recipients {
     #[command(after_help = "Example:\n  apt-ci credentials recipients list")]
     List,
     /// Let a key decrypt the secrets that its roles need
-    #[command(
-        after_help = "Example:\n  apt-ci credentials recipients add ssh_host_ed25519_key.pub --role worker:host1"
-    )]
+    #[command(after_help = "\
+Examples:
+  apt-ci credentials recipients add ~/.ssh/id_ed25519.pub
+  apt-ci credentials recipients add ssh_host_ed25519_key.pub --role worker:host1")]
     Add {
         /// SSH key (ssh-ed25519 or ssh-rsa), or a file with one, such as ~/.ssh/id_ed25519.pub
         #[arg(value_name = "KEY|FILE", num_args = 1.., required = true)]

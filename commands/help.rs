@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 
 use clap::builder::{Resettable, Str, StyledStr};
-use clap::{Command, CommandFactory};
+use clap::{Arg, Command, CommandFactory};
 
 /// The summary of the program itself: a list of its commands alone would fill the terminal.
 const OVERVIEW: &str = "\
@@ -125,17 +125,38 @@ fn named_rightly(command: Command) -> Command {
     if command.get_name() == "gitlab" { for_gitlab(command) } else { command }
 }
 
-/// Returns a command of `gitlab` with examples for GitLab: the subcommands are those of `github`.
-fn for_gitlab(command: Command) -> Command {
-    let text = command.get_after_help().map(|text| {
-        let text = text.to_string().replace("apt-ci github", "apt-ci gitlab");
-        text.replace("OWNER/REPO#7", "'GROUP/PROJECT!7'").replace("OWNER/REPO", "GROUP/PROJECT")
-    });
-    let command = match text {
-        Some(text) => command.after_help(text),
-        None => command,
+/// Returns a command of `gitlab` in GitLab's words: the subcommands are those of `github`.
+fn for_gitlab(mut command: Command) -> Command {
+    if let Some(text) = command.get_about().map(in_words_of_gitlab) {
+        command = command.about(text);
+    }
+    if let Some(text) = command.get_long_about().map(in_words_of_gitlab) {
+        command = command.long_about(text);
+    }
+    if let Some(text) = command.get_after_help().map(in_words_of_gitlab) {
+        command = command.after_help(text);
+    }
+    let with_help = |mut argument: Arg| {
+        if let Some(text) = argument.get_help().map(in_words_of_gitlab) {
+            argument = argument.help(text);
+        }
+        if let Some(text) = argument.get_long_help().map(in_words_of_gitlab) {
+            argument = argument.long_help(text);
+        }
+        match argument.get_value_names() {
+            Some([name]) if name == "PULL-REQUEST" => argument.value_name("MERGE-REQUEST"),
+            _ => argument,
+        }
     };
-    command.mut_subcommands(for_gitlab)
+    command.mut_args(with_help).mut_subcommands(for_gitlab)
+}
+
+/// Returns a text about `github` with the words of GitLab.
+fn in_words_of_gitlab(text: &StyledStr) -> String {
+    let text = text.to_string().replace("apt-ci github", "apt-ci gitlab").replace("pull request", "merge request");
+    // A shell would expand the exclamation mark of an example.
+    let text = text.replace("OWNER/REPO#7", "'GROUP/PROJECT!7'").replace("OWNER/REPO#", "GROUP/PROJECT!");
+    text.replace("OWNER/REPO", "GROUP/PROJECT")
 }
 
 #[cfg(test)]

@@ -193,14 +193,35 @@ mod tests {
                 let last = shown.lines().last().unwrap_or_default();
                 // A usage is not wrapped, except by the terminal.
                 let rows: usize = shown.lines().map(|line| line.chars().count().div_ceil(width).max(1)).sum();
+                // An example that is wrapped cannot be copied, and its first line alone may do something else.
+                let example = shown.lines().skip_while(|line| !line.starts_with("Example: "));
+                let is_wrapped = example.take_while(|line| *line != last).count() > 1;
                 let is_complete = shown.contains("\nUsage: apt-ci")
                     && shown.contains("\nExample")
                     && last == format!("`{typed} --help` shows all options and examples.");
-                if rows > 24 || !is_complete {
+                if rows > 24 || !is_complete || is_wrapped {
                     failures.push(format!("{typed} at {width}: {rows} rows\n{shown}"));
                 }
             });
             assert!(failures.is_empty(), "{}", failures.join("\n"));
+        }
+    }
+
+    #[test]
+    fn the_commands_of_gitlab_have_its_words() {
+        for tree in [help::summary(Cli::command()), help::complete(Cli::command())] {
+            let tree = built(tree);
+            let command = tree.find_subcommand("gitlab").unwrap();
+            each(command, "apt-ci gitlab", &mut |typed, command| {
+                let shown = command.clone().render_help().to_string();
+                for word in ["OWNER/REPO", "pull request", "PULL-REQUEST", "apt-ci github"] {
+                    assert!(!shown.contains(word), "{typed}: {word}\n{shown}");
+                }
+            });
+            let shown = command.find_subcommand("retry").unwrap().clone().render_help().to_string();
+            assert!(shown.starts_with("Re-test a merge request\n"), "{shown}");
+            assert!(shown.contains("URL of the merge request, or GROUP/PROJECT!NUMBER"), "{shown}");
+            assert!(shown.contains("apt-ci gitlab retry 'GROUP/PROJECT!7'"), "{shown}");
         }
     }
 

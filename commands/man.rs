@@ -18,6 +18,11 @@ use crate::ui::exit::ExitStatus;
 /// Begins each text that roff renders. A page needs it once.
 const PREAMBLE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
 
+/// Name of the manual.
+const MANUAL: &str = "apt-ci";
+/// Width of a page on a terminal of 80 columns.
+const PAGE_WIDTH: usize = 78;
+
 /// Write the manual pages, one for each command
 #[derive(clap::Args)]
 pub struct ManArgs {
@@ -50,6 +55,16 @@ fn name(command: &Command) -> &str {
     command.get_display_name().unwrap_or_else(|| command.get_name())
 }
 
+/// Returns the title of a page. It is shown at both ends of the first line, with the manual's name between them. For
+/// long names there is only room without the beginning, which is that name.
+fn title(name: &str) -> &str {
+    let title = name.len() + "(1)".len();
+    match name.strip_prefix("apt-ci-") {
+        Some(short) if 2 * title + MANUAL.len() + 2 > PAGE_WIDTH => short,
+        _ => name,
+    }
+}
+
 /// Renders the page of a command, which has been built.
 fn page(command: &Command, parents: &[String]) -> std::io::Result<String> {
     let is_root = parents.is_empty();
@@ -74,8 +89,10 @@ fn page(command: &Command, parents: &[String]) -> std::io::Result<String> {
     let (description, sections) = divided(&command.get_after_help().map(ToString::to_string).unwrap_or_default());
     let has_options = command.get_arguments().any(|argument| !argument.is_hide_set());
     let has_subcommands = command.get_subcommands().any(|subcommand| !subcommand.is_hide_set());
+    let title = title(name(&command)).to_owned();
     // An empty date would be left out, and what follows would be in its place.
-    let man = Man::new(command).date(" ").source(concat!("apt-ci ", env!("CARGO_PKG_VERSION"))).manual("apt-ci");
+    let man =
+        Man::new(command).date(" ").source(concat!("apt-ci ", env!("CARGO_PKG_VERSION"))).manual(MANUAL).title(title);
 
     let mut page = PREAMBLE.to_owned();
     page += &rendered(|out| man.render_title(out))?;
@@ -107,6 +124,8 @@ fn page(command: &Command, parents: &[String]) -> std::io::Result<String> {
             roman("The options "),
             bold(globals.join(", ")),
             roman(" can be given to every command. They are described in "),
+            bold("apt-ci"),
+            roman("(1). Exit codes are described in "),
             bold("apt-ci"),
             roman("(1)."),
         ]);
@@ -203,6 +222,13 @@ fn inlines(line: &str) -> Vec<Inline> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_line_of_a_page_has_room_for_its_texts() {
+        assert_eq!(title("apt-ci"), "apt-ci");
+        assert_eq!(title("apt-ci-retry-regressions"), "apt-ci-retry-regressions");
+        assert_eq!(title("apt-ci-credentials-recipients-confirm"), "credentials-recipients-confirm");
+    }
 
     #[test]
     fn a_text_is_divided_into_a_description_and_sections() {

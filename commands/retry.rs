@@ -25,6 +25,7 @@ A retry has the same parameters as the run's own request (triggers, PPAs, enviro
 are looked up before anything is queued.
 
 Examples:
+  apt-ci retry gzip                      re-run the latest test of a package
   apt-ci retry 20261123_112202_ece40@
   apt-ci retry --outcome tmpfail --since 2d -s noble")]
 pub struct RetryArgs {

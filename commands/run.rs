@@ -149,7 +149,7 @@ pub struct RunArgs {
     requester: Option<Text>,
     #[command(flatten)]
     submit: SubmitArgs,
-    /// Submit nothing; wait for these existing requests, as with --wait
+    /// Submit nothing; wait for existing requests, as with --wait. Queued and running ones are searched before results
     #[arg(
         long,
         value_name = "REQUEST",

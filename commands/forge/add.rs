@@ -28,7 +28,7 @@ use crate::ui::redacted_value::RedactedValue;
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  apt-ci github add-hook OWNER/REPO -s noble -a amd64")]
 pub struct AddArgs {
-    /// OWNER/REPO, or GROUP/PROJECT
+    /// Project, as OWNER/REPO
     project: Project,
     /// Release to test on
     #[arg(

@@ -42,6 +42,7 @@ A hook is declared in the site's hooks.toml and exists on GitLab; its secret is 
 Commands that change hooks on GitLab need a maintainer's token with the scope api, from GITLAB_TOKEN, --token-file or a hidden prompt. It is not stored.
 
 Examples:
+  apt-ci gitlab add-hook GROUP/PROJECT -s bookworm -a amd64
   apt-ci gitlab add-hook GROUP/PROJECT -s bookworm -a amd64 --api-url https://salsa.debian.org/api/v4
   apt-ci gitlab set-token GROUP/PROJECT           for the statuses
   apt-ci gitlab status 'GROUP/PROJECT!7'

@@ -23,7 +23,7 @@ use crate::ui::exit::ExitStatus;
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  apt-ci github remove-hook OWNER/REPO")]
 pub struct RemoveArgs {
-    /// OWNER/REPO, or GROUP/PROJECT
+    /// Project, as OWNER/REPO
     project: Project,
     #[command(flatten)]
     chosen: HookArgs,

@@ -26,7 +26,7 @@ use crate::ui::secret;
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  apt-ci github rotate-secret OWNER/REPO")]
 pub struct RotateArgs {
-    /// OWNER/REPO, or GROUP/PROJECT
+    /// Project, as OWNER/REPO
     project: Project,
     /// Remove the old secret even if no delivery signed with the new one was received
     #[arg(long)]

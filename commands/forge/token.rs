@@ -24,7 +24,7 @@ use crate::ui::secret;
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  apt-ci github set-token OWNER/REPO")]
 pub struct TokenArgs {
-    /// OWNER/REPO, or GROUP/PROJECT
+    /// Project, as OWNER/REPO
     project: Project,
     /// Read the token from FILE
     #[arg(long, value_name = "FILE")]

@@ -63,6 +63,7 @@ and the remaining requests keep their order.
 Piped output is tab-separated: queue, package, triggers, request.
 
 Examples:
+  apt-ci queues remove debci-noble-amd64 --match package=gzip --dry-run
   apt-ci queues remove debci-noble-amd64 --match 'trigger=glibc/*' --match package=gzip
   apt-ci queues remove debci-noble-amd64 --uuid 7e89460a-1234-4321-aaaa-0123456789ab --yes"
 )]
@@ -94,7 +95,8 @@ pub async fn remove(args: RemoveArgs, session: &Session, site: &Site) -> anyhow:
 Removed requests are first saved to a file; restore them with `apt-ci run --batch FILE`. Running tests and dead letters \
 are not affected.
 
-Example:
+Examples:
+  apt-ci queues purge debci-huge-noble-amd64 --dry-run
   apt-ci queues purge debci-huge-noble-amd64")]
 pub struct PurgeArgs {
     /// Queues to remove requests from

@@ -16,6 +16,7 @@ Requests keep their ids, attempt counts and order. Running tests are not affecte
 is the one that they came from.
 
 Examples:
+  apt-ci queues move debci-noble-amd64 debci-huge-noble-amd64 --dry-run
   apt-ci queues move debci-noble-amd64 debci-huge-noble-amd64 --match 'trigger=glibc/*'")]
 pub struct MoveArgs {
     /// Queue to take requests from

@@ -29,7 +29,8 @@ The newest runs of each package and architecture in each container are kept, how
 result, such as those of workers that died while publishing, are removed, too. The command can be interrupted and run again.
 Piped output is tab-separated: container, runs, objects, bytes.
 
-Example:
+Examples:
+  apt-ci results expire -s noble --older-than 180d --dry-run
   apt-ci results expire -s noble --older-than 180d --keep-latest 20 --dry-run")]
 pub struct ExpireArgs {
     /// Release whose runs to remove
