@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::block_on;
 use super::daemon::{Daemon, free_port, http_status, run};
+use super::site::until;
 
 /// The password of `admin`, who may do everything.
 const ADMIN_PASSWORD: &str = "admin-password";
@@ -156,14 +157,22 @@ impl Keystone {
 
     /// Makes an application credential of the user for the tests: its id and its secret.
     pub fn application_credential(&self, name: &str) -> (String, String) {
-        block_on(async {
-            let token = self.log_in(Self::USER, Self::PASSWORD, Self::PROJECT).await;
-            let path = format!("/users/{}/application_credentials", self.user_id);
-            let wanted = json!({"application_credential": {"name": name, "roles": [{"id": self.role_id}]}});
-            let (_, made) = self.call(Method::POST, &path, Some(&token), wanted).await;
-            let text = |key: &str| made["application_credential"][key].as_str().expect("a credential").to_owned();
-            (text("id"), text("secret"))
-        })
+        let path = format!("/users/{}/application_credentials", self.user_id);
+        let mut made = Value::Null;
+        // A thread of Keystone may not have read yet which role another one has just given the user.
+        until("Keystone knows the user's role", || {
+            block_on(async {
+                let token = self.log_in(Self::USER, Self::PASSWORD, Self::PROJECT).await;
+                let wanted = json!({"application_credential": {"name": name, "roles": [{"id": self.role_id}]}});
+                let (status, _, text) = self.ask(Method::POST, &path, Some(&token), wanted).await;
+                let is_unknown = status == StatusCode::BAD_REQUEST && text.contains("unassigned role");
+                assert!(is_unknown || status.is_success(), "POST {path}: {status} {text}");
+                made = serde_json::from_str(&text).unwrap_or_default();
+                !is_unknown
+            })
+        });
+        let text = |key: &str| made["application_credential"][key].as_str().expect("a credential").to_owned();
+        (text("id"), text("secret"))
     }
 
     /// Adds another user to the project of the tests, whose tokens can be ended without disturbing others: its id, and the
@@ -235,7 +244,14 @@ impl Keystone {
 
     /// One call of Keystone's API: the token in the answer's header, and its body.
     async fn call(&self, method: Method, path: &str, token: Option<&str>, body: Value) -> (String, Value) {
-        let mut request = reqwest::Client::new().request(method.clone(), format!("{}/v3{path}", self.url()));
+        let (status, token, text) = self.ask(method.clone(), path, token, body).await;
+        assert!(status.is_success(), "{method} {path}: {status} {text}");
+        (token, serde_json::from_str(&text).unwrap_or_default())
+    }
+
+    /// One call of Keystone's API, which may be refused: the status, the token in the answer's header, and its body.
+    async fn ask(&self, method: Method, path: &str, token: Option<&str>, body: Value) -> (StatusCode, String, String) {
+        let mut request = reqwest::Client::new().request(method, format!("{}/v3{path}", self.url()));
         if let Some(token) = token {
             request = request.header("x-auth-token", token);
         }
@@ -246,8 +262,7 @@ impl Keystone {
         let status = response.status();
         let token = response.headers().get("x-subject-token").map(|token| token.to_str().expect("ASCII").to_owned());
         let text = response.text().await.expect("a whole answer");
-        assert!(status.is_success(), "{method} {path}: {status} {text}");
-        (token.unwrap_or_default(), serde_json::from_str(&text).unwrap_or_default())
+        (status, token.unwrap_or_default(), text)
     }
 }
 
