@@ -14,7 +14,7 @@ use libtest_mimic::Failed;
 use nix::sys::signal::Signal;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::proxy::Proxy;
+use crate::support::proxy::{Hold, Proxy};
 use crate::support::site::{TestSite, until};
 use crate::support::{Services, Story, Trial, block_on, stories};
 
@@ -306,6 +306,17 @@ fn alarm_before_copies(services: &Services) -> Result<(), Failed> {
     assert_eq!(counts(), (2.into(), 1.into()));
     rabbitmq.alarm(false);
 
+    // The questions of one process share a connection, on which the broker reads nothing after the first one.
+    rabbitmq.alarm(true);
+    block_on(async {
+        let broker = Broker::connect(&rabbitmq.url().parse().unwrap()).await.unwrap();
+        for answer in futures_util::future::join_all((0..20).map(|_| broker.running())).await {
+            answer.expect("an answer under the alarm");
+        }
+        broker.close().await;
+    });
+    rabbitmq.alarm(false);
+
     // An alarm that begins in the middle.
     block_on(async {
         let broker = Broker::connect(&rabbitmq.url().parse().unwrap()).await.unwrap();
@@ -346,7 +357,8 @@ fn alarm_before_copies(services: &Services) -> Result<(), Failed> {
 fn unconfirmed(services: &Services) -> Result<(), Failed> {
     const REQUESTS: usize = 8_000;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let proxy = runtime.block_on(Proxy::to(services.rabbitmq().port()));
+    let proxy = runtime.block_on(Proxy::holding(services.rabbitmq().port(), "p4000"));
+    proxy.hold(Hold::After);
     let site = services.site_with_folder();
     site.ok(&["run", "-s", &site.release, "--trigger", "a/1", "first"]);
     let direct = services.rabbitmq().url();
@@ -364,6 +376,7 @@ fn unconfirmed(services: &Services) -> Result<(), Failed> {
     };
     let through = services.rabbitmq().url_at(proxy.port());
     let mut sending = site.start(&["run", "--batch", "batch", "--queue", &through]);
+    runtime.block_on(proxy.held());
     until("some are queued", || ready() > 100);
     proxy.cut();
     let finished = sending.wait();

@@ -1,5 +1,6 @@
 //! Conversations with the broker on a channel, with timeouts.
 
+use std::panic::Location;
 use std::time::Duration;
 
 use lapin::Channel;
@@ -45,9 +46,21 @@ pub(super) async fn close(channel: &Channel) {
 }
 
 /// Runs a conversation with the broker, with a timeout.
-pub(super) async fn with_timeout<T>(conversation: impl Future<Output = Result<T, AmqpError>>) -> Result<T, AmqpError> {
-    match tokio::time::timeout(ANSWER_TIMEOUT, conversation).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(AmqpError::Unreachable(format!("no answer within {} seconds", ANSWER_TIMEOUT.as_secs()))),
+#[track_caller]
+pub(super) fn with_timeout<T>(
+    conversation: impl Future<Output = Result<T, AmqpError>>,
+) -> impl Future<Output = Result<T, AmqpError>> {
+    let caller = Location::caller();
+    async move {
+        match tokio::time::timeout(ANSWER_TIMEOUT, conversation).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(no_answer(caller)),
+        }
     }
+}
+
+/// Returns the failure of a conversation that has timed out, and logs which one it was.
+pub(super) fn no_answer(caller: &Location<'_>) -> AmqpError {
+    tracing::debug!("the queue server gave no answer within {ANSWER_TIMEOUT:?} at {caller}");
+    AmqpError::Unreachable(format!("no answer within {} seconds", ANSWER_TIMEOUT.as_secs()))
 }

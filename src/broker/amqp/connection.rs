@@ -1,5 +1,6 @@
 //! Connections to one RabbitMQ server, which are replaced when they are used after a loss.
 
+use std::panic::Location;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -262,22 +263,21 @@ impl Connector {
 
     /// Returns a channel with confirmations on the publishing connection, and the connection.
     ///
-    /// A connection that has just published may be blocked before the broker says so. Then a new one is made.
+    /// A connection on which something was just published may be blocked before the broker says so. Then a new one is
+    /// made.
     pub(super) async fn publishing_channel(&self) -> Result<(Connection, Channel), AmqpError> {
-        let away = |error: BrokerError| AmqpError::Unreachable(error.to_string());
-        let connection = self.publishing().await.map_err(away)?;
-        let opened = tokio::select! {
-            biased;
-            channel = connection.confirming_channel() => channel,
-            alarm = connection.blocked() => Err(alarm),
-        };
-        match opened {
-            Err(AmqpError::Blocked(_)) => {
-                let connection = self.publishing().await.map_err(away)?;
-                let channel = connection.confirming_channel().await?;
-                Ok((connection, channel))
+        loop {
+            let away = |error: BrokerError| AmqpError::Unreachable(error.to_string());
+            let connection = self.publishing().await.map_err(away)?;
+            let opened = tokio::select! {
+                biased;
+                channel = connection.confirming_channel() => channel,
+                alarm = connection.blocked() => Err(alarm),
+            };
+            match opened {
+                Err(AmqpError::Blocked(_)) => {}
+                channel => return Ok((connection, channel?)),
             }
-            channel => Ok((connection, channel?)),
         }
     }
 
@@ -328,8 +328,14 @@ impl Connection {
     }
 
     /// Closes the connection. If the broker does not answer in time, it notices the end by itself.
+    ///
+    /// A broker with an alarm does not answer: it notices the end when the alarm is over.
     async fn say_goodbye(&self) {
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.inner.close(200, "goodbye".into())).await;
+        tokio::select! {
+            biased;
+            _ = tokio::time::timeout(CLOSE_TIMEOUT, self.inner.close(200, "goodbye".into())) => {}
+            _ = self.blocked() => {}
+        }
     }
 
     /// Returns whether this user may create queues of our own, as far as is known.
@@ -349,8 +355,6 @@ impl Connection {
     }
 
     /// Stops using the connection, and closes it in the background.
-    ///
-    /// A broker with an alarm notices that when the alarm is over.
     pub(super) fn leave(&self) {
         self.given_up.store(true, Ordering::Relaxed);
         let left = self.clone();
@@ -403,19 +407,23 @@ impl Connection {
     ///
     /// # Errors
     /// [`AmqpError::Blocked`] when the broker does not answer because of an alarm.
-    pub(super) async fn with_timeout<T>(
+    #[track_caller]
+    pub(super) fn with_timeout<T>(
         &self,
         conversation: impl Future<Output = Result<T, AmqpError>>,
-    ) -> Result<T, AmqpError> {
-        let outcome = tokio::select! {
-            biased;
-            outcome = conversation => outcome,
-            fault = self.ended() => Err(fault),
-            () = tokio::time::sleep(ANSWER_TIMEOUT) => Err(self.silence()),
-        };
-        match (outcome, self.alarm()) {
-            (Err(AmqpError::Unreachable(_)), Some(alarm)) => Err(alarm),
-            (outcome, _) => outcome,
+    ) -> impl Future<Output = Result<T, AmqpError>> {
+        let caller = Location::caller();
+        async move {
+            let outcome = tokio::select! {
+                biased;
+                outcome = conversation => outcome,
+                fault = self.ended() => Err(fault),
+                () = tokio::time::sleep(ANSWER_TIMEOUT) => Err(self.silence(caller)),
+            };
+            match (outcome, self.alarm()) {
+                (Err(AmqpError::Unreachable(_)), Some(alarm)) => Err(alarm),
+                (outcome, _) => outcome,
+            }
         }
     }
 
@@ -423,7 +431,7 @@ impl Connection {
     ///
     /// Bytes that were damaged on their way can leave a connection waiting for the end of a frame that never comes,
     /// while heartbeats arrive.
-    fn silence(&self) -> AmqpError {
+    fn silence(&self, caller: &Location<'_>) -> AmqpError {
         if self.alarm().is_none() {
             let connection = self.clone();
             tokio::spawn(async move {
@@ -433,31 +441,35 @@ impl Connection {
                 }
             });
         }
-        AmqpError::Unreachable(format!("no answer within {} seconds", ANSWER_TIMEOUT.as_secs()))
+        channel::no_answer(caller)
     }
 
     /// Runs a conversation with the broker that must not fail because of an alarm.
     ///
     /// The timeout does not run while an alarm is on.
-    pub(super) async fn with_timeout_after_alarm<T>(
+    #[track_caller]
+    pub(super) fn with_timeout_after_alarm<T>(
         &self,
         conversation: impl Future<Output = Result<T, AmqpError>>,
-    ) -> Result<T, AmqpError> {
-        let mut conversation = pin!(conversation);
-        let mut was_blocked = false;
-        loop {
-            tokio::select! {
-                biased;
-                outcome = &mut conversation => return outcome,
-                fault = self.ended() => return Err(fault),
-                () = tokio::time::sleep(ANSWER_TIMEOUT) => {}
+    ) -> impl Future<Output = Result<T, AmqpError>> {
+        let caller = Location::caller();
+        async move {
+            let mut conversation = pin!(conversation);
+            let mut was_blocked = false;
+            loop {
+                tokio::select! {
+                    biased;
+                    outcome = &mut conversation => return outcome,
+                    fault = self.ended() => return Err(fault),
+                    () = tokio::time::sleep(ANSWER_TIMEOUT) => {}
+                }
+                let is_blocked = self.alarm().is_some();
+                // The timeout begins again when an alarm has ended.
+                if !is_blocked && !was_blocked {
+                    return Err(self.silence(caller));
+                }
+                was_blocked = is_blocked;
             }
-            let is_blocked = self.alarm().is_some();
-            // The timeout begins again when an alarm has ended.
-            if !is_blocked && !was_blocked {
-                return Err(self.silence());
-            }
-            was_blocked = is_blocked;
         }
     }
 

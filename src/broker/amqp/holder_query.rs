@@ -27,6 +27,8 @@ const SILENCE_TIMEOUT: Duration = Duration::from_millis(250);
 ///
 /// Its host may be busy. It may also be frozen or cut off, so it is not waited for indefinitely.
 const MAX_SILENCES: u32 = 8;
+/// Time that the confirmation of a question may take after an alarm was reported.
+const CONFIRMATION_DELAY: Duration = Duration::from_millis(500);
 /// Maximum number of answers to one question.
 const MAX_ANSWERS: usize = 20_000;
 /// Maximum size of an answer with its headers, in bytes. Larger ones are ignored.
@@ -114,22 +116,10 @@ enum Answer {
 async fn ask_everybody(
     connector: &Connector,
     connection: &Connection,
-    mut headers: FieldTable,
+    headers: FieldTable,
     mut is_enough: impl FnMut(Answer) -> bool,
 ) -> Result<Option<AmqpError>, AmqpError> {
-    // The question needs a connection that publishes. This one must still be able to list queues while an alarm is on.
-    let (asking, channel) = connector.publishing_channel().await?;
-    declare_exchange(&channel).await?;
-    let mut answers = consume_answers(&channel).await?;
-    // Counted before the question, so that every counted holder receives it.
-    let holders = holders(connection).await?;
-    headers.insert(names::CLOSING.into(), AMQPValue::LongString("1".into()));
-    let properties = BasicProperties::default().with_reply_to(names::REPLY_TO.into()).with_headers(headers);
-    let (exchange, key) = (names::ROLL_CALL.into(), ShortString::default());
-    let options = BasicPublishOptions { mandatory: true, ..Default::default() };
-    // Messages without a body are the only ones that a broker accepts while an alarm is on.
-    let question = channel.basic_publish(exchange, key, options, &[], properties).await?;
-    let nobody = matches!(question.await?, Confirmation::Ack(Some(_)));
+    let Question { asking, channel, mut answers, holders, nobody } = ask(connector, connection, headers).await?;
     // A holder that received the question but is not counted is older, or about to be counted. Silence ends the answers
     // then.
     let expected = if holders == 0 && !nobody { u64::MAX } else { holders };
@@ -184,6 +174,55 @@ async fn ask_everybody(
     }
     asking.close(&channel).await;
     Ok(incomplete)
+}
+
+/// A question that was sent to all holders.
+struct Question {
+    asking: Connection,
+    channel: Channel,
+    answers: lapin::Consumer,
+    /// Number of holders just before the question.
+    holders: u64,
+    /// Whether the broker had nobody to pass the question to.
+    nobody: bool,
+}
+
+/// Sends a question to all holders.
+///
+/// Publications share a connection. While an alarm is on, the broker reads nothing more from it after the first one. If
+/// that comes before the question, the question is repeated on a new connection. A holder may receive it twice.
+async fn ask(connector: &Connector, connection: &Connection, mut headers: FieldTable) -> Result<Question, AmqpError> {
+    headers.insert(names::CLOSING.into(), AMQPValue::LongString("1".into()));
+    loop {
+        // The question needs a connection that publishes. This one must still be able to list queues while an alarm is
+        // on.
+        let (asking, channel) = connector.publishing_channel().await?;
+        let headers = headers.clone();
+        let question = async {
+            declare_exchange(&channel).await?;
+            let answers = consume_answers(&channel).await?;
+            // Counted before the question, so that every counted holder receives it.
+            let holders = holders(connection).await?;
+            let properties = BasicProperties::default().with_reply_to(names::REPLY_TO.into()).with_headers(headers);
+            let (exchange, key) = (names::ROLL_CALL.into(), ShortString::default());
+            let options = BasicPublishOptions { mandatory: true, ..Default::default() };
+            // Messages without a body are the only ones that a broker accepts while an alarm is on.
+            let confirmation = channel.basic_publish(exchange, key, options, &[], properties).await?.await?;
+            Ok((answers, holders, matches!(confirmation, Confirmation::Ack(Some(_)))))
+        };
+        // The question itself may be the first publication, which the broker still confirms.
+        let unread = async {
+            asking.blocked().await;
+            tokio::time::sleep(CONFIRMATION_DELAY).await;
+        };
+        let asked = tokio::select! {
+            biased;
+            asked = question => asked,
+            fault = asking.ended() => Err(fault),
+            () = unread => continue,
+        };
+        return asked.map(|(answers, holders, nobody)| Question { asking, channel, answers, holders, nobody });
+    }
 }
 
 /// Number and size of the answers to one question.
