@@ -22,13 +22,6 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 /// What every broker has, in a URL.
 const DEFAULT_VHOST: &str = "%2f";
 
-/// Makes a virtual host that guest may use, in Erlang.
-const MAKE_VHOST: &str = r#"
-    rabbit_vhost:add(<<"VHOST">>, <<"tests">>),
-    ok = rabbit_auth_backend_internal:set_permissions(
-        <<"guest">>, <<"VHOST">>, <<".*">>, <<".*">>, <<".*">>, <<"tests">>).
-"#;
-
 /// Removes what stories have made and set, in Erlang. Policies and parameters go with their virtual hosts.
 const RESET: &str = r#"
     [rabbit_vhost:delete(Vhost, <<"tests">>) || Vhost <- rabbit_vhost:list_names()],
@@ -143,8 +136,11 @@ impl RabbitMq {
     /// Makes a virtual host where queues are quorum queues unless somebody asks for another type.
     pub fn quorum_vhost(&self) -> String {
         let name = format!("quorum-{}", uuid::Uuid::new_v4().simple());
-        self.control(&["add_vhost", &name, "--default-queue-type", "quorum"]);
-        self.control(&["set_permissions", "-p", &name, "guest", ".*", ".*", ".*"]);
+        let vhost = binary(&name);
+        self.evaluate(&format!(
+            "ok = rabbit_vhost:put_vhost({vhost}, <<>>, <<>>, <<\"quorum\">>, undefined, <<\"tests\">>),{}",
+            permissions(&vhost, "guest", [".*"; 3])
+        ));
         name
     }
 
@@ -153,10 +149,14 @@ impl RabbitMq {
         self.make_vhost_after("")
     }
 
-    /// Has the broker evaluate this Erlang expression and make a virtual host: one command, because each takes a second of processor time.
+    /// Has the broker evaluate this Erlang expression and make a virtual host.
     fn make_vhost_after(&self, expression: &str) -> String {
         let name = format!("story-{}", uuid::Uuid::new_v4().simple());
-        self.control(&["eval", &format!("{expression}{}", MAKE_VHOST.replace("VHOST", &name))]);
+        let vhost = binary(&name);
+        self.evaluate(&format!(
+            "{expression} rabbit_vhost:add({vhost}, <<\"tests\">>), {}",
+            permissions(&vhost, "guest", [".*"; 3])
+        ));
         name
     }
 
@@ -167,8 +167,11 @@ impl RabbitMq {
 
     /// Has quorum queues of a virtual host whose names match drop what was given back more often than this.
     pub fn limit_deliveries(&self, vhost: &str, pattern: &str, limit: u32) {
-        let definition = format!("{{\"delivery-limit\": {limit}}}");
-        self.control(&["set_policy", "-p", vhost, "limit", pattern, &definition, "--apply-to", "queues"]);
+        let [vhost, pattern] = [vhost, pattern].map(binary);
+        let definition = binary(&format!("{{\"delivery-limit\": {limit}}}"));
+        self.evaluate(&format!(
+            "ok = rabbit_policy:parse_set({vhost}, <<\"limit\">>, {pattern}, {definition}, 0, <<\"queues\">>, <<\"tests\">>)."
+        ));
     }
 
     /// The queues of a virtual host that hold messages, each with its type.
@@ -189,7 +192,8 @@ impl RabbitMq {
 
     /// The version of the broker, as its program tells.
     pub fn version(&self) -> String {
-        self.control(&["version"]).trim().to_owned()
+        let output = self.controller().arg("version").output().expect("rabbitmqctl");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
     /// Runs rabbitmqctl as a shell would run this command of an operator.
@@ -210,16 +214,21 @@ impl RabbitMq {
 
     /// The same in this virtual host.
     pub fn user_in(&self, vhost: &str, name: &str, permissions: [&str; 3]) -> String {
-        self.control(&["add_user", name, "secret"]);
         let decoded = if vhost == DEFAULT_VHOST { "/" } else { vhost };
-        self.control(&[&["set_permissions", "-p", decoded, name][..], &permissions].concat());
+        self.add_user(name);
+        self.evaluate(&self::permissions(&binary(decoded), name, permissions));
         format!("amqp://{name}:secret@127.0.0.1:{}/{vhost}", self.port)
     }
 
     /// Makes a user of this name who may not use any virtual host, and gives where it would connect.
     pub fn outsider(&self, name: &str) -> String {
-        self.control(&["add_user", name, "secret"]);
+        self.add_user(name);
         format!("amqp://{name}:secret@127.0.0.1:{}/{}", self.port, self.vhost())
+    }
+
+    fn add_user(&self, name: &str) {
+        let name = binary(name);
+        self.evaluate(&format!("ok = rabbit_auth_backend_internal:add_user({name}, <<\"secret\">>, <<\"tests\">>)."));
     }
 
     /// The virtual host of this thread, as URLs have it.
@@ -238,10 +247,31 @@ impl RabbitMq {
         command
     }
 
-    fn control(&self, arguments: &[&str]) -> String {
-        let output = self.controller().args(arguments).output().expect("rabbitmqctl");
-        assert!(output.status.success(), "rabbitmqctl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).into_owned()
+    /// Has the broker evaluate Erlang expressions, which must not fail.
+    ///
+    /// Each call of rabbitmqctl would start an Erlang of its own, which takes half a second of processor time.
+    fn evaluate(&self, expressions: &str) {
+        let cookie = std::fs::read_to_string(self.folder.path().join(".erlang.cookie")).expect("the broker's cookie");
+        // Two callers of the same name would disturb each other.
+        let name = format!("caller-{}", uuid::Uuid::new_v4().simple());
+        let mut caller = Command::new("erl_call")
+            .args(["-sname", &format!("test{}@localhost", self.port), "-c", cookie.trim(), "-h", &name, "-e"])
+            .env("HOME", self.folder.path())
+            .env("ERL_EPMD_PORT", self.epmd_port.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("erl_call, from rabbitmq-server's dependencies");
+        caller
+            .stdin
+            .take()
+            .expect("its input")
+            .write_all(format!("{expressions}\n").as_bytes())
+            .expect("erl_call reads");
+        let output = caller.wait_with_output().expect("erl_call");
+        let [out, err] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+        assert!(output.status.success() && out.starts_with("{ok,"), "erl_call {expressions}: {out}{err}");
     }
 
     /// Where clients connect with TLS.
@@ -330,12 +360,13 @@ impl RabbitMq {
     /// Has the broker write down which queues there are. Killed within moments after a queue was made, RabbitMQ 3.10 may not know it
     /// any more when it starts again, although it has answered, and has confirmed what was sent there.
     pub fn remember_queues(&self) {
-        self.control(&["eval", "mnesia:sync_log()."]);
+        self.evaluate("mnesia:sync_log().");
     }
 
     /// Has the broker take no messages, as when its memory runs out, or take them again.
     pub fn alarm(&self, is_on: bool) {
-        self.control(&["set_vm_memory_high_watermark", if is_on { "0" } else { "0.6" }]);
+        let limit = if is_on { "0.0" } else { "0.6" };
+        self.evaluate(&format!("vm_memory_monitor:set_vm_memory_high_watermark({limit})."));
     }
 
     /// The lines of the broker's log that say that somebody asked in vain in a virtual host.
@@ -391,6 +422,20 @@ fn of_this_thread(vhosts: &Mutex<HashMap<ThreadId, String>>, make: impl FnOnce()
         lock().insert(own, vhost.clone());
         vhost
     })
+}
+
+/// A binary in Erlang.
+fn binary(text: &str) -> String {
+    format!("<<\"{}\"/utf8>>", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// Gives a user these permissions in a virtual host, in Erlang.
+fn permissions(vhost: &str, user: &str, permissions: [&str; 3]) -> String {
+    let user = binary(user);
+    let [configure, write, read] = permissions.map(binary);
+    format!(
+        "ok = rabbit_auth_backend_internal:set_permissions({user}, {vhost}, {configure}, {write}, {read}, <<\"tests\">>)."
+    )
 }
 
 /// Makes a certificate for localhost that nobody trusts who is not told to.
