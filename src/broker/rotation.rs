@@ -217,6 +217,9 @@ mod tests {
     }
 
     proptest! {
+        // Each case has hundreds of steps. `make test-long` tries more cases.
+        #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, ..ProptestConfig::default() })]
+
         /// However the other queues fill and run empty, and whichever of them is served out of turn.
         #[test]
         fn what_waits_is_never_passed_over_for_long(
