@@ -27,7 +27,7 @@ CHECKED = RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-Dwarnings__CLIPPY_H
 # Tests wait for clocks and servers most of the time, so there are more of them than processors.
 test:
 	scripts/install-packages test
-	$(CARGO) fmt --check
+	$(CARGO) fmt --all --check
 	$(CHECKED) build --locked --all-targets
 	RUST_TEST_THREADS=$$(($$(nproc) * 3)) $(CHECKED) test --locked
 

@@ -9,12 +9,12 @@ use apt_ci::broker::{
 };
 use apt_ci::release::{Context, QueueName};
 use apt_ci::request::Request;
+use testkit::{Services, Trial};
 use tokio_util::sync::CancellationToken;
 
 use self::fixture::{BrokerFixture, eventually, requests, submit, take, take_package};
 use self::helper::Helper;
 pub use self::helper::become_helper;
-use crate::support::{Services, Trial};
 
 /// Stories under each backend. The name of a story is the function's.
 macro_rules! on_each_backend {

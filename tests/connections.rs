@@ -12,11 +12,10 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Connection, ConnectionProperties};
 use libtest_mimic::Failed;
 use nix::sys::signal::Signal;
+use testkit::proxy::{Hold, Proxy};
+use testkit::site::{TestSite, until};
+use testkit::{Services, Story, Trial, block_on, stories};
 use tokio_util::sync::CancellationToken;
-
-use crate::support::proxy::{Hold, Proxy};
-use crate::support::site::{TestSite, until};
-use crate::support::{Services, Story, Trial, block_on, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[

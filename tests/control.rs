@@ -12,9 +12,8 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
 use serde_json::Value;
-
-use crate::support::site::{Running, TestSite, WAIT_TIMEOUT, finish, until};
-use crate::support::{Services, Story, Trial, stories};
+use testkit::site::{Running, TestSite, WAIT_TIMEOUT, finish, until};
+use testkit::{Services, Story, Trial, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use libtest_mimic::Failed;
 use serde_json::json;
+use testkit::site::{Finished, TestSite, finish};
+use testkit::{Services, Story, Trial, stories};
 
-use crate::support::site::{Finished, TestSite, finish};
-use crate::support::{Services, Story, Trial, stories};
 use crate::terminal::{answering, on_terminal, typing};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use apt_ci::store::{Entry, Query, StoreError};
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
-
-use crate::support::site::finish;
-use crate::support::{Services, Story, Trial, block_on, stories};
+use testkit::site::finish;
+use testkit::{Services, Story, Trial, block_on, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[

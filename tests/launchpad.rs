@@ -7,13 +7,12 @@ use std::sync::{Arc, Mutex};
 
 use apt_ci::launchpad::{Launchpad, LaunchpadError, LaunchpadSettings, SigningKey};
 use libtest_mimic::Failed;
-
-use crate::support::archive::{Archive, PACKAGE, VERSION};
-use crate::support::daemon::free_port;
-use crate::support::fake_server::FakeServer;
-use crate::support::launchpad::{Away, KnownPpa, LaunchpadStandIn};
-use crate::support::site::{Finished, TestSite, finish};
-use crate::support::{Services, Story, Trial, block_on, stories};
+use testkit::archive::{Archive, PACKAGE, VERSION};
+use testkit::daemon::free_port;
+use testkit::fake_server::FakeServer;
+use testkit::launchpad::{Away, KnownPpa, LaunchpadStandIn};
+use testkit::site::{Finished, TestSite, finish};
+use testkit::{Services, Story, Trial, block_on, stories};
 
 const KEY: &str = include_str!("../src/launchpad/test-keys/ed25519.asc");
 const KEY_IS: &str = "E190F6E7C9A80C54874DE47CB181550D2AD9CC98";

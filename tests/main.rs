@@ -29,7 +29,6 @@ mod shells;
 mod sites;
 mod soak;
 mod store;
-mod support;
 mod terminal;
 mod transcripts;
 mod trust;
@@ -40,9 +39,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use libtest_mimic::Arguments;
-use support::{Services, Trial};
+use testkit::{Services, Trial};
 
 fn main() -> ExitCode {
+    testkit::set_program(env!("CARGO_BIN_EXE_apt-ci"));
     rustls::crypto::ring::default_provider().install_default().expect("no other provider is installed");
     if let Some(outcome) = broker::become_helper().or_else(runner::become_example) {
         return outcome;
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     // They wait for servers and testbeds most of the time.
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     arguments.test_threads.get_or_insert(3 * threads);
-    support::runner::run(&arguments, trials)
+    testkit::runner::run(&arguments, trials)
 }
 
 /// The stories that begin first, because they take longest. The first one makes the testbed, for which others would only wait.

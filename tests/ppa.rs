@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
-
-use crate::support::archive::{Archive, PACKAGE, VERSION};
-use crate::support::daemon::free_port;
-use crate::support::launchpad::{Away, LaunchpadStandIn};
-use crate::support::site::{TestSite, without_seconds};
-use crate::support::testbed::RELEASE;
-use crate::support::{Services, Story, Trial, stories};
+use testkit::archive::{Archive, PACKAGE, VERSION};
+use testkit::daemon::free_port;
+use testkit::launchpad::{Away, LaunchpadStandIn};
+use testkit::site::{TestSite, without_seconds};
+use testkit::testbed::RELEASE;
+use testkit::{Services, Story, Trial, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[

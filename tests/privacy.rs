@@ -16,13 +16,13 @@ use base64::engine::general_purpose::STANDARD;
 use libtest_mimic::Failed;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use testkit::archive::{Archive, PACKAGE, VERSION};
+use testkit::launchpad::LaunchpadStandIn;
+use testkit::site::{TestSite, until, until_within};
+use testkit::{Services, Story, Trial, block_on, stories};
 
 use crate::interop::Listener;
 use crate::ppa::run_in;
-use crate::support::archive::{Archive, PACKAGE, VERSION};
-use crate::support::launchpad::LaunchpadStandIn;
-use crate::support::site::{TestSite, until, until_within};
-use crate::support::{Services, Story, Trial, block_on, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[

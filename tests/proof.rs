@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
+use testkit::archive::{Archive, PACKAGE};
+use testkit::daemon::free_port;
+use testkit::launchpad::LaunchpadStandIn;
+use testkit::pocket::{Distribution, Form, POCKET, TESTED};
+use testkit::site::TestSite;
+use testkit::testbed::RELEASE;
+use testkit::{Services, Story, Trial, stories};
 
 use crate::ppa::run_in;
-use crate::support::archive::{Archive, PACKAGE};
-use crate::support::daemon::free_port;
-use crate::support::launchpad::LaunchpadStandIn;
-use crate::support::pocket::{Distribution, Form, POCKET, TESTED};
-use crate::support::site::TestSite;
-use crate::support::testbed::RELEASE;
-use crate::support::{Services, Story, Trial, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[

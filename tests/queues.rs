@@ -12,10 +12,9 @@ use apt_ci::broker::{Broker, Settlement, Wait};
 use libtest_mimic::Failed;
 use nix::fcntl::{FcntlArg, fcntl};
 use serde_json::{Value, json};
+use testkit::site::{Finished, TestSite, until};
+use testkit::{Services, Story, Trial, block_on, stories};
 use tokio_util::sync::CancellationToken;
-
-use crate::support::site::{Finished, TestSite, until};
-use crate::support::{Services, Story, Trial, block_on, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[

@@ -8,9 +8,8 @@ use std::sync::Arc;
 
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
-
-use crate::support::site::{Finished, TestSite, until};
-use crate::support::{Services, Story, Trial, stories};
+use testkit::site::{Finished, TestSite, until};
+use testkit::{Services, Story, Trial, stories};
 
 /// More often than RabbitMQ's default delivery limit.
 const LOOKS: usize = 24;

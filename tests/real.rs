@@ -9,12 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
-
-use crate::support::files::FileServer;
-use crate::support::git::Project;
-use crate::support::site::{TestSite, finish, without_seconds};
-use crate::support::swift::Swift;
-use crate::support::{Services, Story, Trial, stories};
+use testkit::files::FileServer;
+use testkit::git::Project;
+use testkit::site::{TestSite, finish, without_seconds};
+use testkit::swift::Swift;
+use testkit::{Services, Story, Trial, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[

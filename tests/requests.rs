@@ -8,10 +8,9 @@ use std::time::{Duration, Instant};
 use libtest_mimic::Failed;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-
-use crate::support::daemon::free_port;
-use crate::support::site::{Finished, TestSite, until};
-use crate::support::{Services, Story, Trial, stories};
+use testkit::daemon::free_port;
+use testkit::site::{Finished, TestSite, until};
+use testkit::{Services, Story, Trial, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[

@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex};
 use apt_ci::store::{Access, ObjectHeaders};
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
+use testkit::fake_server::FakeServer;
+use testkit::site::{TestSite, until};
+use testkit::{Services, Story, Trial, block_on, stories};
 
-use crate::support::fake_server::FakeServer;
-use crate::support::site::{TestSite, until};
-use crate::support::{Services, Story, Trial, block_on, stories};
 use crate::terminal::typing;
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {

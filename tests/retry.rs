@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
+use testkit::fake_server::FakeServer;
+use testkit::site::{Finished, TestSite, until};
+use testkit::{Services, Story, Trial, stories};
 
-use crate::support::fake_server::FakeServer;
-use crate::support::site::{Finished, TestSite, until};
-use crate::support::{Services, Story, Trial, stories};
 use crate::terminal::typing;
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {

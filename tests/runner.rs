@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed};
 use tempfile::TempDir;
-
-use crate::support::site::{Finished, finish};
-use crate::support::{Services, Story, Trial, runner, stories};
+use testkit::site::{Finished, finish};
+use testkit::{Services, Story, Trial, runner, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[

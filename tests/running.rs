@@ -13,9 +13,8 @@ use lapin::{BasicProperties, Connection, ConnectionProperties, ExchangeKind};
 use libtest_mimic::Failed;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-
-use crate::support::site::{Running, TestSite, until};
-use crate::support::{Services, Story, Trial, block_on, stories};
+use testkit::site::{Running, TestSite, until};
+use testkit::{Services, Story, Trial, block_on, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use libtest_mimic::Failed;
 use tempfile::TempDir;
+use testkit::site::{TestSite, finish};
+use testkit::{Services, Story, Trial, stories};
 
-use crate::support::site::{TestSite, finish};
-use crate::support::{Services, Story, Trial, stories};
 use crate::terminal::on_terminal;
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {

@@ -5,9 +5,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 use libtest_mimic::Failed;
-
-use crate::support::site::{TestSite, finish};
-use crate::support::{Services, Story, Trial, stories};
+use testkit::site::{TestSite, finish};
+use testkit::{Services, Story, Trial, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[

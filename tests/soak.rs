@@ -11,9 +11,8 @@ use std::time::{Duration, Instant};
 use libtest_mimic::Failed;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-
-use crate::support::site::{Running, TestSite, finish, until};
-use crate::support::{Services, Story, Trial, stories};
+use testkit::site::{Running, TestSite, finish, until};
+use testkit::{Services, Story, Trial, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[

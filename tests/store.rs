@@ -16,13 +16,12 @@ use apt_ci::request::Request;
 use apt_ci::result::ResultLocation as ResultPlace;
 use apt_ci::store::swift::SwiftSettings;
 use apt_ci::store::{Access, Entry, ObjectHeaders, Query, Store, StoreError, StoreUrl};
+use testkit::daemon::run;
+use testkit::keystone::Keystone;
+use testkit::site::until;
+use testkit::swift::{Auth, PAGE, Swift, token_of};
+use testkit::{Services, Trial, block_on};
 use tokio::io::AsyncReadExt;
-
-use crate::support::daemon::run;
-use crate::support::keystone::Keystone;
-use crate::support::site::until;
-use crate::support::swift::{Auth, PAGE, Swift, token_of};
-use crate::support::{Services, Trial, block_on};
 
 /// The stores that every test of the suite runs against.
 #[derive(Clone, Copy)]

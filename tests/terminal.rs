@@ -8,9 +8,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use libtest_mimic::Failed;
-
-use crate::support::site::{Finished, TestSite, finish, until};
-use crate::support::{Services, Story, Trial, stories};
+use testkit::site::{Finished, TestSite, finish, until};
+use testkit::{Services, Story, Trial, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[

@@ -8,10 +8,11 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use libtest_mimic::Failed;
+use nix::sys::signal::Signal;
 use regex::Regex;
+use testkit::site::{TestSite, until};
+use testkit::{Services, Story, Trial, stories};
 
-use crate::support::site::{TestSite, until};
-use crate::support::{Services, Story, Trial, stories};
 use crate::terminal::{answering, on_terminal, terminal};
 
 /// Width of the terminals from which the documents' transcripts were copied.
@@ -26,29 +27,30 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("queues", queues),
         ("results", results),
         ("retrying", retrying),
+        ("the_permissions_of_a_worker_are_enough", permissions),
     ];
     stories("transcripts", services, all)
 }
 
 /// The chapters whose transcripts are run here.
-const RUN: [&str; 6] = [
+const RUN: [&str; 7] = [
     "README.md",
     "docs/guides/first-test.md",
     "docs/guides/queues.md",
     "docs/guides/requesting.md",
     "docs/guides/results.md",
     "docs/guides/retrying.md",
+    "docs/reference/rabbitmq.md",
 ];
 
 /// The chapters whose transcripts are not run, and why.
-const NOT_RUN: [(&str, &str); 5] = [
+const NOT_RUN: [(&str, &str); 4] = [
     ("docs/guides/pull-requests.md", "GitHub answers; tests/pulls/ has the same commands against a server of its own"),
     ("docs/guides/site.md", "a person types secrets; tests/credentials.rs has the same commands"),
     (
         "docs/guides/worker-host.md",
         "a host with systemd, and a worker under load; tests/control.rs and tests/explain.rs",
     ),
-    ("docs/reference/rabbitmq.md", "the permissions are those of tests/support/rabbitmq.rs"),
     ("docs/reference/systemd.md", "a host with systemd"),
 ];
 
@@ -319,5 +321,26 @@ fn retrying(_: &Services) -> Result<(), Failed> {
     fs::write(site.path().join("excuses.yaml"), excuses)?;
     site.configure_further("\n[excuses]\nnoble = \"excuses.yaml\"\n");
     replay(&site, &regressions);
+    Ok(())
+}
+
+fn permissions(services: &Services) -> Result<(), Failed> {
+    let site = services.site_with_folder();
+    site.request("gzip", &[]);
+    site.request("flaky", &["STUB_EXIT=16"]);
+    let rabbitmq = services.rabbitmq();
+    let name = format!("worker-{}", site.release);
+    let url = rabbitmq.outsider(&name);
+    let (_, vhost) = url.rsplit_once('/').expect("a virtual host");
+    let chapter = fs::read_to_string(root().join("docs/reference/rabbitmq.md"))?;
+    let command = chapter.lines().find_map(|line| line.strip_prefix("# ")?.split_once("-p ci worker "));
+    let (program, patterns) = command.expect("a command");
+    rabbitmq.obey(&format!("{program}-p {vhost} {name} {patterns}"));
+    let mut worker = site.start(&["worker", "--queue", &url]);
+    until("both have results, one after three attempts", || site.count_results() == 2);
+    worker.signal(Signal::SIGTERM);
+    let ended = worker.wait();
+    assert!(ended.status.success(), "{ended:#?}");
+    assert!(!ended.err.contains("permission"), "{}", ended.err);
     Ok(())
 }

@@ -10,9 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libtest_mimic::Failed;
-
-use crate::support::site::{Finished, TestSite, finish};
-use crate::support::{Services, Story, Trial, stories};
+use testkit::site::{Finished, TestSite, finish};
+use testkit::{Services, Story, Trial, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[

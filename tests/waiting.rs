@@ -7,9 +7,8 @@ use libtest_mimic::Failed;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-
-use crate::support::site::{TestSite, until};
-use crate::support::{Services, Story, Trial, stories};
+use testkit::site::{TestSite, until};
+use testkit::{Services, Story, Trial, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[

@@ -7,8 +7,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use testkit::site::TestSite;
+
 use crate::process;
-use crate::support::site::TestSite;
 use crate::table::{self, Row, median};
 
 /// Minimum size of the file, in bytes.

@@ -4,8 +4,9 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::rabbitmq::RabbitMq;
-use crate::support::site::TestSite;
+use testkit::rabbitmq::RabbitMq;
+use testkit::site::TestSite;
+
 use crate::table::{self, Row, median};
 
 const REQUESTS: usize = 10_000;

@@ -8,10 +8,6 @@
 #![allow(clippy::disallowed_methods, reason = "services on this machine are asked, and no proxies are set")]
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
-#[path = "../../tests/support/mod.rs"]
-#[expect(dead_code, reason = "the tests use the rest of it")]
-mod support;
-
 #[path = "../worker/bare.rs"]
 #[expect(dead_code, reason = "the worker's benchmark uses the rest of it")]
 mod bare;
@@ -25,12 +21,13 @@ mod table;
 #[path = "../worker/waiting.rs"]
 mod waiting;
 
-use support::rabbitmq::RabbitMq;
+use testkit::rabbitmq::RabbitMq;
 
 /// All parts, in the order in which they run.
 const PARTS: [&str; 4] = ["one", "many", "looking", "excuses"];
 
 fn main() {
+    testkit::set_program(env!("CARGO_BIN_EXE_apt-ci"));
     let _ = rustls::crypto::ring::default_provider().install_default();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let [first, url, queue] = arguments.as_slice()

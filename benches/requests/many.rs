@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use lapin::BasicProperties;
 use lapin::options::BasicPublishOptions;
+use testkit::block_on;
+use testkit::rabbitmq::RabbitMq;
+use testkit::site::TestSite;
 
 use crate::bare;
 use crate::process;
-use crate::support::block_on;
-use crate::support::rabbitmq::RabbitMq;
-use crate::support::site::TestSite;
 use crate::table::{self, Row, median};
 
 const REQUESTS: usize = 10_000;

@@ -3,10 +3,11 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use testkit::block_on;
+use testkit::rabbitmq::RabbitMq;
+use testkit::site::TestSite;
+
 use crate::bare;
-use crate::support::block_on;
-use crate::support::rabbitmq::RabbitMq;
-use crate::support::site::TestSite;
 use crate::table::{self, Row, median};
 
 /// Argument that makes this program the bare client.

@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use futures_util::{StreamExt, stream};
+use testkit::block_on;
+use testkit::site::TestSite;
 
 use crate::fast::{Contents, FastServer};
-use crate::support::block_on;
-use crate::support::site::TestSite;
 use crate::table::{self, Row, median};
 
 const RUNS: usize = 20_000;

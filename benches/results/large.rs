@@ -5,10 +5,10 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
+use testkit::site::TestSite;
 
 use crate::fast::{Contents, FastServer};
 use crate::process;
-use crate::support::site::TestSite;
 use crate::table::{self, Row, median};
 
 const RELEASES: usize = 5;

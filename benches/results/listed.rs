@@ -7,11 +7,11 @@ use apt_ci::result::{BundleInput, PackagePath, ProofVerdict, RunSummary, pack};
 use apt_ci::store::{Access, ObjectHeaders};
 use futures_util::{StreamExt, stream};
 use tempfile::TempDir;
+use testkit::block_on;
+use testkit::site::TestSite;
+use testkit::swift::{Auth, Swift};
 use tokio::io::AsyncReadExt;
 
-use crate::support::block_on;
-use crate::support::site::TestSite;
-use crate::support::swift::{Auth, Swift};
 use crate::table::{self, Row, median};
 
 /// Number of results that are fetched in sequence. The time for all is computed from theirs.

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use testkit::site::TestSite;
 
 use crate::process;
-use crate::support::site::TestSite;
 use crate::table::{self, Row, median};
 
 const MEGABYTES: usize = 200;

@@ -8,10 +8,6 @@
 #![allow(clippy::disallowed_methods, reason = "services on this machine are asked, and no proxies are set")]
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
-#[path = "../../tests/support/mod.rs"]
-#[expect(dead_code, reason = "the tests use the rest of it")]
-mod support;
-
 mod fast;
 mod fetched;
 mod large;
@@ -26,6 +22,7 @@ mod table;
 const PARTS: [&str; 4] = ["listed", "fetched", "large", "log"];
 
 fn main() {
+    testkit::set_program(env!("CARGO_BIN_EXE_apt-ci"));
     let _ = rustls::crypto::ring::default_provider().install_default();
     // cargo adds `--bench`.
     let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();

@@ -6,10 +6,6 @@
 #![allow(clippy::disallowed_methods, reason = "services on this machine are asked, and no proxies are set")]
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
-#[path = "../../tests/support/mod.rs"]
-#[expect(dead_code, reason = "the tests use the rest of it")]
-mod support;
-
 mod busy;
 mod refusals;
 mod stream;
@@ -20,10 +16,10 @@ mod table;
 use std::fs;
 
 use apt_ci::forge::Forge;
-use support::daemon::free_port;
-use support::forge::FakeForge;
-use support::rabbitmq::RabbitMq;
-use support::site::{Running, TestSite, until};
+use testkit::daemon::free_port;
+use testkit::forge::FakeForge;
+use testkit::rabbitmq::RabbitMq;
+use testkit::site::{Running, TestSite, until};
 
 /// The project of the hook.
 const PROJECT: &str = "me/thing";
@@ -39,6 +35,7 @@ struct WebFixture {
 }
 
 fn main() {
+    testkit::set_program(env!("CARGO_BIN_EXE_apt-ci"));
     let _ = rustls::crypto::ring::default_provider().install_default();
     let rabbitmq = RabbitMq::start("");
     let scene = WebFixture::new(&rabbitmq);

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::forge::deliver::post;
+use testkit::forge::deliver::post;
+
 use crate::table::{Row, heading, median};
 use crate::{PROJECT, WebFixture, payload};
 

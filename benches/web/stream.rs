@@ -4,10 +4,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use apt_ci::forge::signature;
+use testkit::rabbitmq::RabbitMq;
+use testkit::site::until;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::support::rabbitmq::RabbitMq;
-use crate::support::site::until;
 use crate::table::{Row, heading, median};
 use crate::{PROJECT, SECRET, WebFixture, busy, payload};
 

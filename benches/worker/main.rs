@@ -9,10 +9,6 @@
 #![allow(clippy::disallowed_methods, reason = "services on this machine are asked, and no proxies are set")]
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
-#[path = "../../tests/support/mod.rs"]
-#[expect(dead_code, reason = "the tests use the rest of it")]
-mod support;
-
 mod bare;
 mod counters;
 mod memory;
@@ -25,8 +21,8 @@ mod waiting;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use support::rabbitmq::RabbitMq;
 use table::{Row, median};
+use testkit::rabbitmq::RabbitMq;
 
 /// All parts, in the order in which they run.
 const PARTS: [&str; 4] = ["version", "start", "throughput", "memory"];
@@ -35,6 +31,7 @@ fn main() {
     if let Some(called_as) = stub::called_as_stub() {
         return stub::run(&called_as);
     }
+    testkit::set_program(env!("CARGO_BIN_EXE_apt-ci"));
     let _ = rustls::crypto::ring::default_provider().install_default();
     // cargo adds `--bench`.
     let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();

@@ -1,11 +1,11 @@
 //! Memory of an idle worker, and whether it grows with the number of requests.
 
 use futures_util::StreamExt;
+use testkit::block_on;
+use testkit::rabbitmq::RabbitMq;
+use testkit::site::{TestSite, until};
 
 use crate::counters::Counters;
-use crate::support::block_on;
-use crate::support::rabbitmq::RabbitMq;
-use crate::support::site::{TestSite, until};
 use crate::table::{self, Row};
 use crate::waiting::until_slots_wait;
 use crate::{bare, stub};

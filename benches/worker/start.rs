@@ -4,13 +4,13 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::StreamExt;
+use testkit::block_on;
+use testkit::rabbitmq::RabbitMq;
+use testkit::site::{Running, TestSite, until};
 
 use crate::bare;
 use crate::counters::Counters;
 use crate::stub;
-use crate::support::block_on;
-use crate::support::rabbitmq::RabbitMq;
-use crate::support::site::{Running, TestSite, until};
 use crate::table::{self, Row, median};
 use crate::waiting::until_slots_wait;
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::support::site::TestSite;
+use testkit::site::TestSite;
 
 const NAME: &str = "autopkgtest";
 const STARTED: &str = "started";

@@ -10,12 +10,12 @@ use apt_ci::store::{Entry, Query};
 use futures_util::StreamExt;
 use lapin::Channel;
 use tempfile::TempDir;
+use testkit::block_on;
+use testkit::rabbitmq::RabbitMq;
+use testkit::site::{TestSite, until};
+use testkit::swift::{Auth, Swift};
 
 use crate::counters::Counters;
-use crate::support::block_on;
-use crate::support::rabbitmq::RabbitMq;
-use crate::support::site::{TestSite, until};
-use crate::support::swift::{Auth, Swift};
 use crate::table::{self, Row};
 use crate::waiting::until_slots_wait;
 use crate::{bare, stub};

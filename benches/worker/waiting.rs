@@ -1,6 +1,6 @@
 //! Waiting for an idle worker.
 
-use crate::support::site::{TestSite, until};
+use testkit::site::{TestSite, until};
 
 /// Waits until this number of slots consumes the site's queue, which the worker may have to declare first.
 pub fn until_slots_wait(site: &TestSite, slots: u32) {

@@ -8,12 +8,12 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
 use nix::sys::signal::Signal;
+use testkit::broker_pool::PrivateRabbitMq;
+use testkit::daemon::free_port;
+use testkit::proxy::Proxy;
+use testkit::rabbitmq::RabbitMq;
 
 use super::*;
-use crate::support::broker_pool::PrivateRabbitMq;
-use crate::support::daemon::free_port;
-use crate::support::proxy::Proxy;
-use crate::support::rabbitmq::RabbitMq;
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let mut trials = Vec::new();

@@ -1,7 +1,8 @@
 //! Requests that wait out a delay.
 
+use testkit::site::TestSite;
+
 use super::*;
-use crate::support::site::TestSite;
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let mut trials = on_each_backend![services;

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use apt_ci::broker::{Claim, Slot};
 use apt_ci::request::line::Submission;
+use testkit::runner::note_wait;
+use testkit::site::WAIT_TIMEOUT;
 
 use super::*;
-use crate::support::runner::note_wait;
-use crate::support::site::WAIT_TIMEOUT;
 
 /// Runs a story to its end.
 pub fn play(story: impl Future<Output = ()>) {

@@ -9,10 +9,10 @@ use std::sync::{Condvar, Mutex};
 use apt_ci::request::line::Submission;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use testkit::site::WAIT_TIMEOUT;
 
 use super::fixture::{connect, to};
 use super::*;
-use crate::support::site::WAIT_TIMEOUT;
 
 /// A second process that is killed at the latest when this value goes away.
 pub struct Helper {

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
 use nix::sys::signal::Signal;
+use testkit::proxy::Proxy;
+use testkit::rabbitmq::RabbitMq;
+use testkit::site::{TestSite, until};
+use testkit::{Services, Story, Trial, stories};
 
 use super::{four_running, gate, held_request, starts};
-use crate::support::proxy::Proxy;
-use crate::support::rabbitmq::RabbitMq;
-use crate::support::site::{TestSite, until};
-use crate::support::{Services, Story, Trial, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[

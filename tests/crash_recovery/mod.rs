@@ -10,9 +10,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
-
-use crate::support::site::{Running, TestSite, until};
-use crate::support::{Services, Trial};
+use testkit::site::{Running, TestSite, until};
+use testkit::{Services, Trial};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let rooms = [broker::trials, store::trials, shutdown::trials, worker::trials];

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use libtest_mimic::Failed;
 use nix::sys::signal::Signal;
 use serde_json::json;
+use testkit::fake_server::FakeServer;
+use testkit::site::{Finished, Running, TestSite, until};
+use testkit::{Services, Story, Trial, stories};
 
 use super::{gate, held_request};
-use crate::support::fake_server::FakeServer;
-use crate::support::site::{Finished, Running, TestSite, until};
-use crate::support::{Services, Story, Trial, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use libtest_mimic::Failed;
 use nix::sys::signal::Signal;
+use testkit::fake_server::FakeServer;
+use testkit::site::{TestSite, until};
+use testkit::swift::{Auth, Swift};
+use testkit::{Services, Story, Trial, stories};
 
 use super::{four_running, gate, held_request, held_requests, slots};
-use crate::support::fake_server::FakeServer;
-use crate::support::site::{TestSite, until};
-use crate::support::swift::{Auth, Swift};
-use crate::support::{Services, Story, Trial, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[

@@ -14,10 +14,10 @@ use apt_ci::store::{Query, Store, StoreError};
 use libtest_mimic::Failed;
 use nix::sys::signal::Signal;
 use serde_json::json;
+use testkit::site::{Running, TestSite, WAIT_TIMEOUT, finish, until, until_within};
+use testkit::{Services, Story, Trial, stories};
 
 use super::{PACKAGES, gate, held_request, held_requests, slots, starts};
-use crate::support::site::{Running, TestSite, WAIT_TIMEOUT, finish, until, until_within};
-use crate::support::{Services, Story, Trial, stories};
 
 /// A story that is told on either kind of servers.
 type SiteStory = fn(TestSite) -> Result<(), Failed>;

@@ -20,8 +20,8 @@ use self::checker::explore;
 use self::properties::{COMES_TO_ITS_END, NOT_LOST, ONE_RESULT, RUNS_ONCE, SOMETIMES, describe};
 use self::protocol::{Protocol, Rules};
 use self::state::Budget;
-use crate::support::{Services, Trial};
 use libtest_mimic::Failed;
+use testkit::{Services, Trial};
 
 const NO_FAULTS: Budget = Budget { crashes: 0, drops: 0, channels: 0, restarts: 0, failures: 0, stops: 0, renewals: 0 };
 

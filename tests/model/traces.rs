@@ -2,9 +2,9 @@
 
 use apt_ci::broker::ClaimStep;
 use libtest_mimic::Failed;
+use testkit::Trial;
 
 use super::replay::{read, replay};
-use crate::support::Trial;
 
 /// A request that is claimed, run, published and settled.
 const GOOD: &str = "a taken, a copied, a locked, a accepted, a held, a run-started, a renewed, a run-ended, a renewed, \

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use libtest_mimic::Failed;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use testkit::{Services, Trial};
 
 use self::targets::{TARGETS, Target};
-use crate::support::{Services, Trial};
 
 /// Inputs per parser; `make test-long` sets APT_CI_TEST_CASES to 100,000.
 const CASES: u32 = 1_000;

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use apt_ci::forge::Forge;
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
+use testkit::site::TestSite;
+use testkit::{Services, Story, Trial, stories};
 
 use super::fixture::{PROJECT, PullFixture, commit};
 use crate::credentials::with_input;
-use crate::support::site::TestSite;
-use crate::support::{Services, Story, Trial, stories};
 use crate::terminal::answering;
 
 const BRANCH: &str = "https://git.example/thing.git";
@@ -253,9 +253,9 @@ fn synced(_: &Services) -> Result<(), Failed> {
         let mended = scene.command(&["sync", "--yes", "--token-file", "admin-token"]);
         assert!(mended.out.starts_with("mend") && mended.out.contains("arch=amd64&arch=arm64"), "{mended:#?}");
         // The service has not been started again, and says so.
-        let said = mended.err.contains("there is no queue debci-upstream-")
-            && scene.log().contains("has [releases] of apt-ci.toml changed");
+        let said = mended.err.contains("there is no queue debci-upstream-");
         assert!(mended.status.code() == Some(1) && said, "{mended:#?}\n{}", scene.log());
+        scene.wait_for_log("has [releases] of apt-ci.toml changed", 1);
         scene.kill_service();
         scene.serve();
         assert!(steps(&scene, &["--dry-run"]).is_empty());

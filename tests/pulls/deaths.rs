@@ -7,11 +7,11 @@ use std::thread;
 use apt_ci::forge::{Forge, signature};
 use libtest_mimic::Failed;
 use serde_json::Value;
+use testkit::forge::deliver::post;
+use testkit::site::{TestSite, until};
+use testkit::{Services, Story, Trial, stories};
 
 use super::fixture::{PROJECT, PullFixture, commit};
-use crate::support::forge::deliver::post;
-use crate::support::site::{TestSite, until};
-use crate::support::{Services, Story, Trial, stories};
 
 const BRANCH: &str = "https://git.example/thing.git";
 

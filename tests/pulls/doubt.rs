@@ -7,12 +7,12 @@ use std::sync::Arc;
 use apt_ci::forge::Forge;
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
+use testkit::forge::deliver::post;
+use testkit::proxy::{Hold, Proxy};
+use testkit::site::{TestSite, until};
+use testkit::{Services, Story, Trial, stories};
 
 use super::fixture::PullFixture;
-use crate::support::forge::deliver::post;
-use crate::support::proxy::{Hold, Proxy};
-use crate::support::site::{TestSite, until};
-use crate::support::{Services, Story, Trial, stories};
 
 /// The trigger of requests that do not get through.
 const HELD: &str = "held/1";

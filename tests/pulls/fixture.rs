@@ -4,11 +4,11 @@ use std::fs;
 
 use apt_ci::forge::Forge;
 use serde_json::Value;
+use testkit::daemon::free_port;
+use testkit::forge::FakeForge;
+use testkit::site::{Finished, Running, TestSite, until};
 
 use crate::credentials::with_input;
-use crate::support::daemon::free_port;
-use crate::support::forge::FakeForge;
-use crate::support::site::{Finished, Running, TestSite, until};
 
 /// The project's name.
 pub const PROJECT: &str = "me/thing";
@@ -89,6 +89,11 @@ impl PullFixture {
         self.service.as_ref().expect("it runs").stderr()
     }
 
+    /// Waits until the log has this text so many times. The service writes its log after its answers.
+    pub fn wait_for_log(&self, text: &str, times: usize) {
+        until(&format!("the log says {text:?}"), || self.log().matches(text).count() >= times);
+    }
+
     /// An address at the service.
     pub fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
@@ -97,7 +102,7 @@ impl PullFixture {
     /// Fetches a page of the service: its status and text, or, of one that leads on, the address.
     pub fn get(&self, path: &str) -> Option<(u16, String)> {
         let url = self.url(path);
-        crate::support::block_on(async {
+        testkit::block_on(async {
             let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().ok()?;
             let response = client.get(url).send().await.ok()?;
             let status = response.status().as_u16();

@@ -5,12 +5,12 @@ use std::sync::{Arc, PoisonError};
 use apt_ci::forge::Forge;
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
+use testkit::forge::deliver::post;
+use testkit::site::{TestSite, until};
+use testkit::{Services, Story, Trial, stories};
 
 use super::fixture::{PROJECT, PullFixture, commit};
 use crate::real::{HOST, NULL, project_on_the_web};
-use crate::support::forge::deliver::post;
-use crate::support::site::{TestSite, until};
-use crate::support::{Services, Story, Trial, stories};
 
 /// A branch that nobody fetches: the stub tests it.
 const BRANCH: &str = "https://git.example/thing.git";

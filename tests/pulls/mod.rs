@@ -11,7 +11,7 @@ mod strangers;
 
 use std::sync::Arc;
 
-use crate::support::{Services, Trial};
+use testkit::{Services, Trial};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let areas = [

@@ -8,13 +8,13 @@ use apt_ci::forge::client::Client;
 use apt_ci::forge::status::{State, Status};
 use apt_ci::forge::{Forge, signature};
 use libtest_mimic::Failed;
+use testkit::examples::examples;
+use testkit::forge::deliver::post;
+use testkit::prism::Prism;
+use testkit::site::TestSite;
+use testkit::{Services, Story, Trial, block_on, stories};
 
 use super::fixture::PullFixture;
-use crate::support::examples::examples;
-use crate::support::forge::deliver::post;
-use crate::support::prism::Prism;
-use crate::support::site::TestSite;
-use crate::support::{Services, Story, Trial, block_on, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     const STORIES: [(&str, Story); 2] = [

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use apt_ci::forge::{Forge, signature};
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
+use testkit::forge::deliver::post;
+use testkit::site::TestSite;
+use testkit::{Services, Story, Trial, stories};
 
 use super::fixture::{PROJECT, PullFixture, commit};
-use crate::support::forge::deliver::post;
-use crate::support::site::TestSite;
-use crate::support::{Services, Story, Trial, stories};
 
 const BRANCH: &str = "https://git.example/thing.git";
 
@@ -89,16 +89,16 @@ fn alike(_: &Services) -> Result<(), Failed> {
     assert_eq!(status, 413);
     assert_eq!(scene.waiting(), 0);
     // The log names reason and delivery, and no secret.
-    let log = scene.log();
     for reason in ["the signature is wrong", "no declared hook has this project and address"] {
-        assert!(log.contains(&format!("refused: {reason} forge=github delivery=")), "{reason}: {log}");
+        scene.wait_for_log(&format!("refused: {reason} forge=github delivery="), 1);
     }
+    let log = scene.log();
     assert!(!log.contains(&secret) && !log.contains("LD_PRELOAD"), "{log}");
     // A good one is taken all the same.
     assert_eq!(deliver(&address, &secret, &good).0, 202);
     // The same content under another name is somebody who repeats it.
     assert_eq!(deliver(&address, &secret, &good).0, 403);
-    assert!(scene.log().contains("another delivery had the same content"));
+    scene.wait_for_log("another delivery had the same content", 1);
     assert_eq!(scene.waiting(), 1);
     Ok(())
 }
@@ -154,7 +154,7 @@ fn no_queue(_: &Services) -> Result<(), Failed> {
     fs::write(&file, fs::read_to_string(&file)?.replace("[\"amd64\"]", "[\"amd64\", \"arm64\"]"))?;
     scene.kill_service();
     scene.serve();
-    assert!(scene.log().contains("is not in [releases] of apt-ci.toml"), "{}", scene.log());
+    scene.wait_for_log("is not in [releases] of apt-ci.toml", 1);
     let mended = scene.command(&["sync", "--yes", "--token-file", "admin-token"]);
     assert!(mended.err.contains("there is no queue debci-upstream-"), "{mended:#?}");
     let sent = scene.forge.open(PROJECT, 7, &commit('a')).remove(0);

@@ -14,11 +14,11 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
+use testkit::forge::deliver::post;
+use testkit::site::{TestSite, until};
+use testkit::{Services, Story, Trial, stories};
 
 use super::fixture::{PROJECT, PullFixture, commit};
-use crate::support::forge::deliver::post;
-use crate::support::site::{TestSite, until};
-use crate::support::{Services, Story, Trial, stories};
 
 const BRANCH: &str = "https://git.example/thing.git";
 
@@ -234,6 +234,7 @@ fn wrong_keys(_: &Services) -> Result<(), Failed> {
     assert_eq!(statuses.iter().filter(|status| **status == 401).count(), 10, "{statuses:?}");
     assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 20, "{statuses:?}");
     assert_eq!(ask_for(&scene, &first, &key, &good).0, 202, "a user at the same address goes on");
+    scene.wait_for_log("a wrong key was shown", 10);
     let log = scene.log();
     assert_eq!(log.matches("a wrong key was shown").count(), 10, "{log}");
     assert!(!log.contains("wrong-3"), "{log}");
@@ -247,11 +248,13 @@ fn wrong_keys(_: &Services) -> Result<(), Failed> {
     assert_eq!(statuses, [[401; 10].as_slice(), &[429; 5]].concat());
     // A server that does not tell for whom it asks does so for everybody: strangers lock nobody out, and fill no log.
     let bob = key_of(&scene, "bob");
-    let said = scene.log().matches("a wrong key was shown").count();
+    // Ten of each of the two senders, and one of another.
+    scene.wait_for_log("a wrong key was shown", 21);
     let statuses: Vec<u16> = (0..30).map(|number| ask(&scene, &format!("wrong-{number}"), &good).0).collect();
     assert!(statuses.iter().all(|status| *status == 401), "{statuses:?}");
     assert_eq!(ask(&scene, &bob, &good).0, 202);
-    assert_eq!(scene.log().matches("a wrong key was shown").count(), said + 10, "{}", scene.log());
+    scene.wait_for_log("a wrong key was shown", 31);
+    assert_eq!(scene.log().matches("a wrong key was shown").count(), 31, "{}", scene.log());
     Ok(())
 }
 
@@ -271,8 +274,8 @@ fn damaged_journal(_: &Services) -> Result<(), Failed> {
     }
     fs::write(&file, "no database at all, but long enough to be taken for one".repeat(200))?;
     scene.serve();
-    let log = scene.log();
-    assert!(log.contains("is damaged") && log.contains("is set aside as"), "{log}");
+    scene.wait_for_log("is set aside as", 1);
+    assert!(scene.log().contains("is damaged"), "{}", scene.log());
     let names = || fs::read_dir(&folder).expect("the folder").flatten().map(|entry| entry.file_name());
     assert!(names().any(|name| name.to_string_lossy().starts_with("journal.sqlite.damaged-")));
     scene.site.ok(&["worker", "--drain"]);

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use apt_ci::environment::Environment;
 use apt_ci::store::swift::SwiftSettings;
 use apt_ci::store::{Query, Store, StoreError, StoreUrl};
+use testkit::daemon::free_port;
+use testkit::fake_server::{Exchange, FakeServer};
+use testkit::{Services, block_on};
 use tokio::io::AsyncReadExt;
 
 use super::{names, put, text};
-use crate::support::daemon::free_port;
-use crate::support::fake_server::{Exchange, FakeServer};
-use crate::support::{Services, block_on};
 
 /// A test that takes what it needs.
 pub(super) type Story = fn(&Services);

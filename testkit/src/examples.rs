@@ -1,4 +1,4 @@
-//! GitHub's published examples of deliveries, and where the packages of tests/support/npm are.
+//! GitHub's published examples of deliveries, and where the packages of testkit/npm are.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// The folder of the installed packages.
 pub fn packages() -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the folder of the workspace");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| source.join("target"), PathBuf::from);
     let folder = target.join("npm");
     assert!(

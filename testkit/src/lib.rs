@@ -1,4 +1,8 @@
-//! What the tests stand on: real services, started on demand and stopped with [`Services`].
+//! What the tests and benchmarks stand on: real services, started on demand and stopped with [`Services`].
+//!
+//! README.md says how to write a story.
+
+#![allow(clippy::disallowed_methods, reason = "tests ask services on this machine, and set no proxies")]
 
 pub mod archive;
 pub mod broker_pool;
@@ -20,6 +24,7 @@ pub mod site;
 pub mod swift;
 pub mod testbed;
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use libtest_mimic::Failed;
@@ -32,6 +37,19 @@ pub use self::runner::Trial;
 use self::site::TestSite;
 use self::swift::{Auth, Swift};
 use self::testbed::Testbed;
+
+/// The program under test.
+static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+
+/// Names the program under test, once, before the first site. Only tests and benchmarks know where cargo has built it.
+pub fn set_program(path: &str) {
+    PROGRAM.set(path.into()).expect("the program is named once");
+}
+
+/// The program under test.
+pub fn program() -> &'static Path {
+    PROGRAM.get().expect("set_program has named the program")
+}
 
 /// What a test does: a story that a user could tell.
 pub type Story = fn(&Services) -> Result<(), Failed>;

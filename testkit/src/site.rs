@@ -21,7 +21,7 @@ use super::probe::Probe;
 use super::runner::note_wait;
 use super::testbed;
 
-const STUB: &str = include_str!("stub/autopkgtest");
+const STUB: &str = include_str!("../stub/autopkgtest");
 
 /// Timeout for what must come. No story waits this long, also when the machine is busy. What takes longer by its nature says so with
 /// [`until_within`].
@@ -81,7 +81,7 @@ impl TestSite {
     /// A site on these servers that serves its release on amd64 with the stub.
     pub fn on(queue: &str, store: &str, variables: Vec<(String, String)>) -> Self {
         let release = format!("r{}", &uuid::Uuid::new_v4().simple().to_string()[..10]);
-        let program = env!("CARGO_BIN_EXE_apt-ci").into();
+        let program = super::program().to_owned();
         let folder = TempDir::new().expect("a temporary folder");
         let site = Self {
             folder,
@@ -568,7 +568,7 @@ impl Running {
     }
 
     pub fn stderr(&self) -> String {
-        fs::read_to_string(&self.err).unwrap_or_default()
+        String::from_utf8_lossy(&fs::read(&self.err).expect("its standard error")).into_owned()
     }
 }
 

@@ -41,7 +41,7 @@ impl Prism {
     pub fn start() -> Self {
         let (packages, folder, port) = (packages(), TempDir::new().expect("a temporary folder"), free_port());
         let description = folder.path().join("description.json");
-        let cut = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/npm/cut.mjs");
+        let cut = Path::new(env!("CARGO_MANIFEST_DIR")).join("npm/cut.mjs");
         let root = packages.parent().expect("a folder around the packages");
         run(Command::new("node").arg(cut).args([root, &description]).args(PATHS));
         let mut server = Daemon::start(
