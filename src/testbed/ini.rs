@@ -3,8 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use configparser::ini::{Ini, IniDefault};
-
 /// Section whose keys apply to every section.
 pub(super) const DEFAULT_SECTION: &str = "DEFAULT";
 
@@ -21,10 +19,10 @@ pub(super) struct Setting {
     pub(super) value: String,
 }
 
-/// Fault of an INI file that cannot be read: the line, if one is at fault, and the reason.
+/// Fault of an INI file that cannot be read: its line, from 1, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct IniError {
-    pub(super) line: Option<usize>,
+    pub(super) line: usize,
     pub(super) message: String,
 }
 
@@ -37,90 +35,68 @@ pub(super) struct Contents {
 }
 
 /// Reads an INI file. A repeated section or key is refused, as Python refuses it.
+///
+/// A line with more indent than its key continues the value, whatever is on it. A comment has a line of its own.
 pub(super) fn read(text: &str) -> Result<Contents, IniError> {
-    let outline = outline(text)?;
-    let mut settings = IniDefault::default();
-    settings.default_section = DEFAULT_SECTION.to_owned();
-    settings.comment_symbols = COMMENT.to_vec();
-    settings.delimiters = DELIMITERS.to_vec();
-    settings.case_sensitive = true;
-    settings.multiline = true;
-    settings.enable_inline_comments = false;
-    let mut ini = Ini::new_from_defaults(settings);
-    let values = ini.read(text.to_owned()).map_err(|message| IniError { line: None, message })?;
-    let mut settings = Vec::new();
-    for Key { section, key, line } in outline.keys {
-        match values.get(&section).and_then(|section| section.get(&key)) {
-            Some(Some(value)) => {
-                settings.push(Setting { section, key, line, value: value.clone() });
+    let mut contents = Contents { sections: Vec::new(), settings: Vec::<Setting>::new() };
+    let mut seen = Seen::default();
+    let mut section: Option<String> = None;
+    let mut key_indent: Option<usize> = None;
+    for (number, raw) in (1..).zip(text.lines()) {
+        let malformed = |message: &str| IniError { line: number, message: message.to_owned() };
+        let line = raw.trim();
+        let indent = raw.len() - raw.trim_start().len();
+        if line.starts_with(COMMENT) {
+            continue;
+        }
+        if let (Some(key_indent), Some(setting)) = (key_indent, contents.settings.last_mut())
+            && (line.is_empty() || indent > key_indent)
+        {
+            setting.value.push('\n');
+            setting.value.push_str(line);
+        } else if line.is_empty() {
+            // Between sections.
+        } else if let Some(header) = line.strip_prefix('[') {
+            let (name, _) =
+                header.rsplit_once(']').ok_or_else(|| malformed("the section's name is not closed by ]"))?;
+            if name != DEFAULT_SECTION {
+                seen.note(name, None, number)?;
             }
-            _ => return Err(IniError { line: Some(line), message: format!("{key:?} has no value: KEY = VALUE") }),
+            contents.sections.push((name.to_owned(), number));
+            section = Some(name.to_owned());
+            key_indent = None;
+        } else {
+            let section = section.clone().ok_or_else(|| malformed("stands before the first [section]"))?;
+            let (key, value) =
+                line.split_once(DELIMITERS).ok_or_else(|| malformed(&format!("{line:?} has no value: KEY = VALUE")))?;
+            let (key, value) = (key.trim_end().to_owned(), value.trim_start().to_owned());
+            if key.is_empty() {
+                return Err(malformed("there is no name before the ="));
+            }
+            seen.note(&section, Some(&key), number)?;
+            contents.settings.push(Setting { section, key, line: number, value });
+            key_indent = Some(indent);
         }
     }
-    // Both readings of the file must agree: a key that only one of them sees would be silently ignored.
-    if values.values().map(|keys| keys.len()).sum::<usize>() != settings.len() {
-        return Err(IniError { line: None, message: "the lines cannot be told apart as KEY = VALUE".to_owned() });
+    for Setting { value, .. } in &mut contents.settings {
+        value.truncate(value.trim_end().len());
     }
-    Ok(Contents { sections: outline.sections, settings })
+    Ok(contents)
 }
 
-struct Key {
-    section: String,
-    key: String,
-    line: usize,
-}
+/// Lines of the sections and keys that were read.
+#[derive(Default)]
+struct Seen(BTreeMap<(String, Option<String>), usize>);
 
-struct Outline {
-    sections: Vec<(String, usize)>,
-    keys: Vec<Key>,
-}
-
-/// Returns the line of each section and key. configparser returns values without lines, and silently takes the last of
-/// several, so this reads the same lines to find them.
-fn outline(text: &str) -> Result<Outline, IniError> {
-    let mut outline = Outline { sections: Vec::new(), keys: Vec::new() };
-    let mut seen: BTreeMap<(String, Option<String>), usize> = BTreeMap::new();
-    let mut note = |section: &str, key: Option<&str>, line: usize| {
+impl Seen {
+    fn note(&mut self, section: &str, key: Option<&str>, line: usize) -> Result<(), IniError> {
+        let Some(first) = self.0.insert((section.to_owned(), key.map(str::to_owned)), line) else { return Ok(()) };
         let what = match key {
             Some(key) => format!("{key:?} of [{section}]"),
             None => format!("[{section}]"),
         };
-        match seen.insert((section.to_owned(), key.map(str::to_owned)), line) {
-            None => Ok(()),
-            Some(first) => Err(IniError { line: Some(line), message: format!("{what} is already on line {first}") }),
-        }
-    };
-    let mut section: Option<String> = None;
-    let mut key_indent: Option<usize> = None;
-    for (number, raw) in (1..).zip(text.lines()) {
-        let line = raw.trim();
-        if line.is_empty() || line.starts_with(COMMENT) {
-            continue;
-        }
-        let malformed = |message: &str| IniError { line: Some(number), message: message.to_owned() };
-        if let Some(header) = line.strip_prefix('[') {
-            let end = header.rfind(']').ok_or_else(|| malformed("the section's name is not closed by ]"))?;
-            let name = header.get(..end).unwrap_or_default().trim().to_owned();
-            note(&name, None, number)?;
-            outline.sections.push((name.clone(), number));
-            section = Some(name);
-            key_indent = None;
-            continue;
-        }
-        let indent = raw.len() - raw.trim_start().len();
-        if key_indent.is_some_and(|key_indent| indent > key_indent) {
-            continue;
-        }
-        let section = section.as_ref().ok_or_else(|| malformed("stands before the first [section]"))?;
-        let key = line.split(DELIMITERS).next().unwrap_or_default().trim();
-        if key.is_empty() {
-            return Err(malformed("there is no name before the ="));
-        }
-        note(section, Some(key), number)?;
-        outline.keys.push(Key { section: section.clone(), key: key.to_owned(), line: number });
-        key_indent = Some(indent);
+        Err(IniError { line, message: format!("{what} is already on line {first}") })
     }
-    Ok(outline)
 }
 
 #[cfg(test)]
@@ -129,7 +105,7 @@ mod tests {
 
     use super::*;
 
-    fn message(text: &str) -> (Option<usize>, String) {
+    fn message(text: &str) -> (usize, String) {
         let IniError { line, message } = read(text).unwrap_err();
         (line, message)
     }
@@ -155,8 +131,66 @@ mod tests {
             ("[a]\n[b]\n[a]\n", 3, "already on line 1"),
         ] {
             let (found, message) = message(text);
-            assert_eq!(found, Some(line), "{text}: {message}");
+            assert_eq!(found, line, "{text}: {message}");
             assert!(message.contains(part), "{text}: {message}");
+        }
+    }
+
+    /// Reads each of the texts, and prints its sections with their keys and values; null for a text that is refused.
+    const PYTHON: &str = r"
+import configparser, json, sys
+def read(text):
+    parser = configparser.RawConfigParser()
+    parser.optionxform = str
+    try:
+        parser.read_string(text)
+    except configparser.Error:
+        return None
+    own = {name: dict(section) for name, section in parser._sections.items()}
+    return own | {'DEFAULT': dict(parser.defaults())}
+json.dump([read(text) for text in json.load(sys.stdin)], sys.stdout)
+";
+
+    /// Texts of lines that are almost right.
+    fn texts() -> impl Strategy<Value = Vec<String>> {
+        let line = "[ ]{0,3}(\\[[a-c]\\]|\\[ a \\] x|\\[DEFAULT\\]|[a-c]{1,2} ?[=:] ?[a-z#;=:\\[\\] ]{0,6}|[#;]x|[a-c]|é|)\r?\n";
+        let text = format!("(\\[a\\]\n)?({line}){{0,8}}");
+        proptest::collection::vec(proptest::string::string_regex(&text).unwrap(), 400)
+    }
+
+    /// Returns what [`PYTHON`] prints for the text.
+    fn as_in_python(text: &str) -> serde_json::Value {
+        let Ok(contents) = read(text) else { return serde_json::Value::Null };
+        let mut sections = serde_json::json!({DEFAULT_SECTION: {}});
+        for (section, _) in contents.sections {
+            if section != DEFAULT_SECTION {
+                sections[section] = serde_json::json!({});
+            }
+        }
+        for Setting { section, key, value, .. } in contents.settings {
+            sections[section][key] = value.into();
+        }
+        sections
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
+
+        #[test]
+        fn python_reads_the_same(texts in texts()) {
+            use std::io::Write;
+            use std::process::{Command, Stdio};
+            let mut python = Command::new("python3");
+            let python = python.args(["-c", PYTHON]).stdin(Stdio::piped()).stdout(Stdio::piped());
+            let mut python = python.spawn().unwrap();
+            // Python's text files have one kind of line ends.
+            let unix: Vec<String> = texts.iter().map(|text| text.replace("\r\n", "\n")).collect();
+            python.stdin.take().unwrap().write_all(&serde_json::to_vec(&unix).unwrap()).unwrap();
+            let output = python.wait_with_output().unwrap();
+            let read: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+            for (text, python) in texts.iter().zip(read) {
+                prop_assert_eq!(as_in_python(text), python, "{:?}", text);
+            }
         }
     }
 
@@ -164,9 +198,6 @@ mod tests {
         #[test]
         fn every_value_has_a_line_and_nothing_panics(text in "([ ]{0,3}(\\[[a-c]\\]|[a-c]{1,2} ?[=:] ?[a-z#;= ]{0,6}|[#;]x|é|)\r?\n){0,12}") {
             let read = read(&text);
-            if let Err(malformed) = &read {
-                prop_assert!(malformed.line.is_some(), "{:?} of {:?}", malformed, text);
-            }
             if let Ok(contents) = read {
                 for setting in contents.settings {
                     let line = text.lines().nth(setting.line - 1).unwrap();

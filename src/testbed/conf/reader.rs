@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
         let contents = match ini::read(text) {
             Ok(contents) => contents,
             Err(ini::IniError { line, message }) => {
-                self.note(line, message, None);
+                self.note(Some(line), message, None);
                 return (None, self.faults.into_inner());
             }
         };
