@@ -64,7 +64,7 @@ pub(crate) fn innermost(error: &dyn Error) -> String {
 
 /// Reasons why the body of an answer is not used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ReadError {
+pub enum ReadError {
     /// The connection failed.
     #[error(transparent)]
     Client(#[from] reqwest::Error),
@@ -77,7 +77,10 @@ pub(crate) enum ReadError {
 }
 
 /// Returns the body of an answer, which may have at most `limit` bytes.
-pub(crate) async fn read_text(mut response: Response, limit: usize) -> Result<String, ReadError> {
+///
+/// # Errors
+/// When the connection fails, or the body is larger.
+pub async fn read_bytes(mut response: Response, limit: usize) -> Result<Vec<u8>, ReadError> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         if bytes.len() + chunk.len() > limit {
@@ -85,7 +88,15 @@ pub(crate) async fn read_text(mut response: Response, limit: usize) -> Result<St
         }
         bytes.extend_from_slice(&chunk);
     }
-    String::from_utf8(bytes).map_err(|_| ReadError::NoText)
+    Ok(bytes)
+}
+
+/// Returns the body of an answer, which may have at most `limit` bytes and must be UTF-8.
+///
+/// # Errors
+/// When the connection fails, or the body is larger or not UTF-8.
+pub async fn read_text(response: Response, limit: usize) -> Result<String, ReadError> {
+    String::from_utf8(read_bytes(response, limit).await?).map_err(|_| ReadError::NoText)
 }
 
 /// Begins a client. Its requests go through the proxies of the environment, except to servers on this machine: a login
@@ -130,6 +141,15 @@ fn basic_login(header: &HeaderValue) -> Option<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_its_limit() {
+        let answer = |bytes: &'static [u8]| Response::from(hyper::Response::new(bytes));
+        assert_eq!(read_bytes(answer(b"four"), 4).await.unwrap(), b"four");
+        assert!(matches!(read_bytes(answer(b"five!"), 4).await, Err(ReadError::TooLarge(4))));
+        assert_eq!(read_text(answer(b"four"), 4).await.unwrap(), "four");
+        assert!(matches!(read_text(answer(b"\xff"), 4).await, Err(ReadError::NoText)));
+    }
 
     #[test]
     fn a_server_on_this_machine_is_asked_without_a_proxy() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use apt_ci::forge::hook::Hook;
 use apt_ci::forge::{Forge, PullName, PullRequest, signature};
-use apt_ci::http::{AnswerTimeout, Timeouts, client_builder};
+use apt_ci::http::{AnswerTimeout, Timeouts, client_builder, read_text};
 use apt_ci::request::line::Submission;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -23,6 +23,8 @@ use crate::ui::table::{self, Cell};
 /// Timeout for the service's answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const TIMEOUTS: Timeouts = Timeouts { connect: TIMEOUT, answer: AnswerTimeout::Whole(TIMEOUT) };
+/// Maximum size of the service's answer.
+const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
 /// Re-test a pull request
 ///
@@ -159,7 +161,7 @@ async fn deliver(hook: &Hook, url: &str, pull: &PullRequest, secret: &SecretStri
         hint: "check that `apt-ci serve` is running there, or use --direct to queue the requests without it".into(),
     })?;
     let status = response.status();
-    let text = response.text().await.unwrap_or_default();
+    let text = read_text(response, MAX_ANSWER_BYTES).await.unwrap_or_default();
     let answer: Value = serde_json::from_str(&text).unwrap_or_default();
     if status.is_success() {
         return Ok(answer);

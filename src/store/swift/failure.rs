@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, LOCATION};
 
 use super::TIMEOUTS;
-use crate::http::{self, retry_after};
+use crate::http::{self, ReadError, retry_after};
 use crate::store::StoreError;
 
 /// Failure of an attempt. Unlike [`StoreError`], it can be cloned for everyone who waited for the same attempt.
@@ -47,6 +47,14 @@ impl Failure {
     pub(super) fn of_client(address: &str, error: reqwest::Error) -> Self {
         let connecting = error.is_connect();
         Self::Transient { address: address.to_owned(), reason: TIMEOUTS.reason(error), connecting, after: None }
+    }
+
+    /// Converts a failure to read the body of an answer.
+    pub(super) fn of_body(address: &str, error: ReadError) -> Self {
+        match error {
+            ReadError::Client(error) => Self::of_client(address, error),
+            error => Self::broken(address, error.to_string()),
+        }
     }
 
     /// Returns the failure for an answer that is not a success.

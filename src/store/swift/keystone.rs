@@ -15,8 +15,12 @@ use super::retry::first_answer;
 use super::source::Source;
 use super::storage::Storage;
 use super::url::shown;
+use crate::http;
 use crate::server_url::ServerIdentity;
 use crate::store::StoreError;
+
+/// Maximum size of the answer to a login, in bytes. The catalog of a large cloud has some hundred kilobytes.
+const MAX_LOGIN_BYTES: usize = 4 * 1024 * 1024;
 
 /// A login at Keystone, and the choice of an endpoint in the catalog.
 #[derive(Debug)]
@@ -160,7 +164,8 @@ impl Keystone {
         }
         let token = response.headers().get("x-subject-token").and_then(|token| token.to_str().ok()).map(str::to_owned);
         let token = token.ok_or_else(|| refused("its answer has no token: is this the URL to log in at?"))?;
-        let body = response.bytes().await.map_err(|error| Failure::of_client(&address, error))?;
+        let body =
+            http::read_bytes(response, MAX_LOGIN_BYTES).await.map_err(|error| Failure::of_body(&address, error))?;
         // The parser's message could quote the answer, which must not be logged.
         let Answer { token: details } = serde_json::from_slice(&body)
             .map_err(|_| Failure::broken(&address, "its answer to the login cannot be understood"))?;

@@ -40,7 +40,7 @@ use self::upload::Upload;
 use super::names::{check_container, check_object};
 use super::{Access, ContainerSize, Entry, ObjectHeaders, ObjectReader, Query, StoreError};
 use crate::environment::Environment;
-use crate::http::{AnswerTimeout, Timeouts};
+use crate::http::{self, AnswerTimeout, Timeouts};
 use crate::retry::{LONG, RetryPolicy, SHORT};
 
 /// Timeout for a connection. With a short second attempt, an unreachable store is reported within ten seconds.
@@ -56,6 +56,8 @@ const BULK_DELETE_SIZE: usize = 1000;
 const DELETE_CONCURRENCY: usize = 16;
 /// Maximum number of attempts to write a list of readers while another client writes it too.
 const MAX_ACL_ATTEMPTS: usize = 5;
+/// Maximum size of one page of a listing, in bytes: 10,000 names of 1024 bytes, in JSON with escapes and other fields.
+const MAX_PAGE_BYTES: usize = 64 * 1024 * 1024;
 const OBJECT_COUNT: HeaderName = HeaderName::from_static("x-container-object-count");
 const BYTES_USED: HeaderName = HeaderName::from_static("x-container-bytes-used");
 const CONTAINER_READ: HeaderName = HeaderName::from_static("x-container-read");
@@ -378,8 +380,9 @@ impl SwiftStore {
             Err(StoreError::Refused { .. }) => return Ok(false),
             other => other?,
         };
-        let text =
-            answer.bytes().await.map_err(|error| StoreError::from(Failure::of_client(&self.address(), error)))?;
+        let text = http::read_bytes(answer, MAX_PAGE_BYTES)
+            .await
+            .map_err(|error| StoreError::from(Failure::of_body(&self.address(), error)))?;
         let Ok(answer) = serde_json::from_slice::<Answer>(&text) else { return Ok(false) };
         match answer.errors.first() {
             None if answer.status.starts_with("200") || answer.status.starts_with("404") => Ok(true),
@@ -417,7 +420,8 @@ impl SwiftStore {
         with_retries(SHORT, || async {
             let response = self.session.attempt(ask).await?;
             let address = self.address();
-            let page = response.bytes().await.map_err(|error| Failure::of_client(&address, error))?;
+            let page =
+                http::read_bytes(response, MAX_PAGE_BYTES).await.map_err(|error| Failure::of_body(&address, error))?;
             let rows = read(&page).map_err(|reason| Failure::broken(&address, reason))?;
             let ahead = rows.iter().map(name);
             if [last].into_iter().filter(|last| !last.is_empty()).chain(ahead).is_sorted_by(|a, b| a < b) {
