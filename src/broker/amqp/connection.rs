@@ -57,6 +57,8 @@ pub(super) struct Connector {
     dialling: tokio::sync::Mutex<DialState>,
     /// A second connection, for what commands publish.
     publishing: tokio::sync::Mutex<Option<Connection>>,
+    /// Held while a question is sent to workers. Under an alarm, the next one would otherwise be lost behind it.
+    pub(super) questions: tokio::sync::Mutex<()>,
     /// Maximum size of a frame on the next connection. `None` when the URL decides.
     frame_max: Option<AtomicU32>,
     closed: CancellationToken,
@@ -127,6 +129,7 @@ impl Connector {
                 not_before: Instant::now(),
             }),
             publishing: tokio::sync::Mutex::new(None),
+            questions: tokio::sync::Mutex::default(),
             closed: CancellationToken::new(),
             registry: Arc::default(),
         }))

@@ -29,12 +29,15 @@ const SILENCE_TIMEOUT: Duration = Duration::from_millis(250);
 const MAX_SILENCES: u32 = 8;
 /// Time that the confirmation of a question may take after an alarm was reported.
 const CONFIRMATION_DELAY: Duration = Duration::from_millis(500);
+/// Number of connections on which a question is tried while an alarm is on.
+const MAX_ATTEMPTS: u32 = 5;
 /// Maximum number of answers to one question.
 const MAX_ANSWERS: usize = 20_000;
 /// Maximum size of an answer with its headers, in bytes. Larger ones are ignored.
 const MAX_ANSWER: usize = 256 * 1024;
 /// Maximum size of all answers to one question, in bytes.
 const MAX_ANSWERED: usize = 64 * 1024 * 1024;
+
 /// Consumes the answers to this channel. RabbitMQ's reply queue requires a consumer without acknowledgements.
 async fn consume_answers(channel: &Channel) -> Result<lapin::Consumer, AmqpError> {
     let options = BasicConsumeOptions { no_ack: true, ..Default::default() };
@@ -190,9 +193,15 @@ struct Question {
 /// Sends a question to all holders.
 ///
 /// Publications share a connection. While an alarm is on, the broker reads nothing more from it after the first one. If
-/// that comes before the question, the question is repeated on a new connection. A holder may receive it twice.
+/// another one comes before the question, the question is sent again on a new connection. The first copy stays unread,
+/// and may arrive when the alarm is over. A repeated question does no harm then; a repeated cancellation might.
+///
+/// # Errors
+/// [`AmqpError::Blocked`] when the question could not be sent because of an alarm.
 async fn ask(connector: &Connector, connection: &Connection, mut headers: FieldTable) -> Result<Question, AmqpError> {
+    let mut attempts = if headers.contains_key(names::CANCEL) { 1 } else { MAX_ATTEMPTS };
     headers.insert(names::CLOSING.into(), AMQPValue::LongString("1".into()));
+    let _turn = connector.questions.lock().await;
     loop {
         // The question needs a connection that publishes. This one must still be able to list queues while an alarm is
         // on.
@@ -210,18 +219,32 @@ async fn ask(connector: &Connector, connection: &Connection, mut headers: FieldT
             let confirmation = channel.basic_publish(exchange, key, options, &[], properties).await?.await?;
             Ok((answers, holders, matches!(confirmation, Confirmation::Ack(Some(_)))))
         };
-        // The question itself may be the first publication, which the broker still confirms.
-        let unread = async {
-            asking.blocked().await;
-            tokio::time::sleep(CONFIRMATION_DELAY).await;
-        };
         let asked = tokio::select! {
             biased;
             asked = question => asked,
             fault = asking.ended() => Err(fault),
-            () = unread => continue,
+            alarm = stays_unread(&asking) => {
+                attempts -= 1;
+                if attempts > 0 {
+                    continue;
+                }
+                Err(alarm)
+            }
         };
         return asked.map(|(answers, holders, nobody)| Question { asking, channel, answers, holders, nobody });
+    }
+}
+
+/// Waits until an alarm is on that keeps the broker from reading a question.
+///
+/// The question itself may be the first publication: then the broker has read it, and still confirms it.
+async fn stays_unread(asking: &Connection) -> AmqpError {
+    loop {
+        asking.blocked().await;
+        tokio::time::sleep(CONFIRMATION_DELAY).await;
+        if let Some(alarm) = asking.alarm() {
+            return alarm;
+        }
     }
 }
 
