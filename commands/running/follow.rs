@@ -7,7 +7,9 @@ use apt_ci::broker::{Broker, RunningTest};
 use apt_ci::result::ResultLocation;
 use apt_ci::runs;
 use apt_ci::site::Site;
+use apt_ci::store::Store;
 use jiff::Timestamp;
+use tokio::io::AsyncReadExt;
 use tokio::time::sleep;
 
 use super::stitch::Stitcher;
@@ -22,6 +24,10 @@ use crate::ui::plain::is_steering;
 
 /// Interval between polls of the log, which is that of the worker.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// Note where lines were never seen.
+const GAP: &str = "[part of the log is missing here: it grew too fast]";
+/// Size of the end of a finished log in which the last lines are searched that were seen, in bytes.
+const MAX_REST: usize = 1024 * 1024;
 
 pub async fn run(args: &RunningArgs, broker: &Broker, site: &Site, session: &Session) -> anyhow::Result<ExitStatus> {
     let chosen = chosen(args, broker.running().await?);
@@ -35,12 +41,12 @@ pub async fn run(args: &RunningArgs, broker: &Broker, site: &Site, session: &Ses
         let shown = ShownTest::of(&test, Timestamp::now());
         let piece = log.add(&shown.logtail);
         if piece.has_gap {
-            session.ui.note("[part of the log is missing here: it grew too fast]");
+            session.ui.note(GAP);
         }
         write(piece.text)?;
         match again(&uuid, broker).await? {
             Some(later) => test = later,
-            None => return ended(&test, &uuid, site, session).await,
+            None => return ended(&test, &uuid, &log, site, session).await,
         }
     }
 }
@@ -87,26 +93,59 @@ fn write(text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Returns the result of the test, and the store that has it.
 async fn result(
     test: &RunningTest,
     uuid: &str,
     site: &Site,
     session: &Session,
-) -> anyhow::Result<Option<runs::StoredRun>> {
+) -> anyhow::Result<Option<(runs::StoredRun, Store)>> {
     let (Some(request), Ok(uuid)) = (test.request(), uuid.parse()) else { return Ok(None) };
     let store = session.store(site)?;
-    Ok(runs::with_uuid(&store, &ResultLocation::of(&request, &test.queue), &uuid).await?)
+    let run = runs::with_uuid(&store, &ResultLocation::of(&request, &test.queue), &uuid).await?;
+    Ok(run.map(|run| (run, store)))
 }
 
-/// Reports how the test has ended.
-async fn ended(test: &RunningTest, uuid: &str, site: &Site, session: &Session) -> anyhow::Result<ExitStatus> {
+/// Returns the end of a finished log, at least [`MAX_REST`] bytes of it.
+async fn end_of_log(run: &runs::StoredRun, store: &Store) -> anyhow::Result<String> {
+    let mut log = run.log(store).await?;
+    let mut end = Vec::new();
+    while (&mut log).take(MAX_REST as u64).read_to_end(&mut end).await? > 0 {
+        end.drain(..end.len().saturating_sub(MAX_REST));
+    }
+    Ok(String::from_utf8_lossy(&end).into_owned())
+}
+
+/// Shows the lines of a finished log that were not seen, because the test ended between two polls.
+async fn show_rest(log: &Stitcher, run: &runs::StoredRun, store: &Store, session: &Session) -> anyhow::Result<()> {
+    match end_of_log(run, store).await {
+        Ok(end) => match log.rest(&end) {
+            Some(rest) => write(rest)?,
+            None => session.ui.note(GAP),
+        },
+        Err(error) => session.ui.warn(format!("cannot read the end of the log: {error:#}")),
+    }
+    Ok(())
+}
+
+/// Shows the rest of the log, and reports how the test has ended.
+async fn ended(
+    test: &RunningTest,
+    uuid: &str,
+    log: &Stitcher,
+    site: &Site,
+    session: &Session,
+) -> anyhow::Result<ExitStatus> {
     match result(test, uuid, site, session).await {
-        Ok(Some(run)) => session.ui.note(format!(
-            "The test has finished: {} after {}. Whole log: apt-ci log {}",
-            run.outcome(),
-            ui::when::duration(run.summary.duration),
-            run.id
-        )),
+        Ok(Some((run, store))) => {
+            show_rest(log, &run, &store, session).await?;
+            session.ui.note(format!(
+                "The test has finished: {} after {}. Whole log: apt-ci log {}",
+                run.outcome(),
+                ui::when::duration(run.summary.duration),
+                run.id
+            ));
+        }
         Ok(None) => session.ui.note(format!(
             "The test has ended without a result: it was cancelled, or its request is back in its queue. Run `apt-ci \
              queues {}` to check.",

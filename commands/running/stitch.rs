@@ -41,6 +41,12 @@ impl Stitcher {
         }
         piece
     }
+
+    /// Returns what the end of a finished log has after what was seen. None where that is not in it; nothing where
+    /// nothing was seen.
+    pub fn rest<'a>(&self, end: &'a str) -> Option<&'a str> {
+        end.get(end.rfind(&self.end)? + self.end.len()..)
+    }
 }
 
 /// Returns the length of the beginning of `new` that is the end of `old`, from the start of one of its lines.
@@ -89,6 +95,18 @@ mod tests {
         let mut log = Stitcher::default();
         log.add("first try\nfailed\n");
         assert_eq!(log.add("second try\n"), text(false, "second try\n"));
+    }
+
+    #[test]
+    fn the_rest_begins_after_what_was_seen() {
+        let mut log = Stitcher::default();
+        assert_eq!(log.rest("1\n2\n"), Some(""));
+        log.add("1\n2\n3");
+        assert_eq!(log.rest("0\n1\n2\n3\n4\n"), Some("\n4\n"));
+        assert_eq!(log.rest("0\n1\n2\n3"), Some(""));
+        log.add("1\n[...]\n3\n4\n5");
+        assert_eq!(log.rest("0\n1\n2\n3\n4\n5\n6\n"), Some("\n6\n"));
+        assert_eq!(log.rest("another log\n"), None);
     }
 
     proptest! {
