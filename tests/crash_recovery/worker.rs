@@ -600,6 +600,15 @@ fn only_one(_: &Services) -> Result<(), Failed> {
     Ok(())
 }
 
+/// Tells the reader to read once more and then to end.
+struct EndsReader<'a>(&'a AtomicBool);
+
+impl Drop for EndsReader<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Reads as proposed-migration does: each time what came after the newest run that it knows.
 fn poll(store: &Store, site: &TestSite, done: &AtomicBool) -> BTreeSet<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -624,9 +633,10 @@ fn poll(store: &Store, site: &TestSite, done: &AtomicBool) -> BTreeSet<String> {
 }
 
 fn polling_reader(services: &Services) -> Result<(), Failed> {
+    const REQUESTS: usize = 40;
     let site = services.site().replayed(crate::model::replay_logs);
     site.worker_options("retry_delay = 0\n");
-    let batch: String = (0..60)
+    let batch: String = (0..REQUESTS)
         .map(|number| {
             format!(
                 "{}:burst {{\"triggers\": [\"burst/{number}\"], \"uuid\": \"burst-{number}\"}}\n",
@@ -638,24 +648,26 @@ fn polling_reader(services: &Services) -> Result<(), Failed> {
     let (store, done) = (services.swift().store(), AtomicBool::new(false));
     let seen = std::thread::scope(|scope| {
         let reader = scope.spawn(|| poll(&store, &site, &done));
+        // Also when this thread panics: the scope waits for the reader.
+        let ends_reader = EndsReader(&done);
         let mut stays = site.start(&["worker", "--slots", "4"]);
         let mut killed = site.start_elsewhere(&["worker", "--slots", "4"]);
-        for results in [10, 20, 30] {
+        for results in [8, 16, 24] {
             until("some results are there", || site.count_results() >= results);
             killed.kill();
             killed = site.start_elsewhere(&["worker", "--slots", "4"]);
         }
-        until("all are there", || site.count_results() >= 60 && site.sees_nothing());
+        until("all are there", || site.count_results() >= REQUESTS && site.sees_nothing());
         for worker in [&mut stays, &mut killed] {
             worker.signal(Signal::SIGTERM);
             assert_eq!(worker.wait().status.code(), Some(0));
         }
-        done.store(true, Ordering::SeqCst);
+        drop(ends_reader);
         reader.join().expect("the reader")
     });
     let results = site.results();
     let ids: BTreeSet<&str> = results.iter().filter_map(|run| run["uuid"].as_str()).collect();
-    assert_eq!((results.len(), ids.len()), (60, 60), "one result each");
+    assert_eq!((results.len(), ids.len()), (REQUESTS, REQUESTS), "one result each");
     let missed: Vec<&str> =
         results.iter().filter_map(|run| run["run"].as_str()).filter(|run| !seen.contains(*run)).collect();
     assert!(missed.is_empty(), "{missed:?}");
