@@ -8,7 +8,7 @@ CARGO ?= cargo
 help:
 	@echo 'make demo         build, and test gzip on the embedded queue and store'
 	@echo 'make test         install the real services and run every check and test'
-	@echo 'make test-long    build the book, and try parsers of foreign bytes and other properties with 100,000 inputs'
+	@echo 'make test-long    build the book, and try parsers with 100,000 inputs and other properties with more cases'
 	@echo 'make book         build the documentation as a book in target/book (builds mdBook first)'
 	@echo 'make test-platforms  run the stories against the programs of newer Debian releases, in roots that it makes and keeps'
 	@echo 'make bench        measure worker, submission, queues, results and the web service against bare clients, side by side'
@@ -22,18 +22,18 @@ demo:
 
 # clippy-driver is a compiler that knows more warnings. Used as one, it checks what it builds, so that the dependencies
 # are built once and not a second time for `cargo clippy`. Its warnings are errors.
-CHECKED = RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-Dwarnings__CLIPPY_HACKERY__ $(CARGO)
+CHECKED = RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-Dwarnings__CLIPPY_HACKERY__
 
 # Tests wait for clocks and servers most of the time, so there are more of them than processors.
 test:
 	scripts/install-packages test
 	$(CARGO) fmt --all --check
-	$(CHECKED) build --locked --all-targets
-	RUST_TEST_THREADS=$$(($$(nproc) * 3)) $(CHECKED) test --locked
+	$(CHECKED) $(CARGO) build --locked --all-targets
+	RUST_TEST_THREADS=$$(($$(nproc) * 3)) $(CHECKED) $(CARGO) test --locked
 
 test-long: book
-	PROPTEST_CASES=2500 $(CARGO) test --locked --lib -- rotation:: changed_deliveries
-	APT_CI_TEST_CASES=100000 $(CARGO) test --locked --test system -- parsers::
+	PROPTEST_CASES=2500 $(CHECKED) $(CARGO) test --locked --lib -- rotation:: changed_deliveries
+	APT_CI_TEST_CASES=100000 $(CHECKED) $(CARGO) test --locked --test system -- parsers::
 
 # mdBook is built once, below target/. Its warnings are errors here: it warns about what it left out.
 MDBOOK = target/tools/bin/mdbook
@@ -46,7 +46,7 @@ $(MDBOOK):
 
 test-platforms:
 	scripts/install-packages test
-	scripts/test-platforms
+	$(CHECKED) scripts/test-platforms
 
 bench:
 	scripts/install-packages test

@@ -56,9 +56,7 @@ pub(super) fn read(text: &str) -> Result<Contents, IniError> {
             setting.value.push_str(line);
         } else if line.is_empty() {
             // Between sections.
-        } else if let Some(header) = line.strip_prefix('[') {
-            let (name, _) =
-                header.rsplit_once(']').ok_or_else(|| malformed("the section's name is not closed by ]"))?;
+        } else if let Some(name) = section_name(line) {
             if name != DEFAULT_SECTION {
                 seen.note(name, None, number)?;
             }
@@ -66,9 +64,13 @@ pub(super) fn read(text: &str) -> Result<Contents, IniError> {
             section = Some(name.to_owned());
             key_indent = None;
         } else {
+            let Some((key, value)) = line.split_once(DELIMITERS) else {
+                return Err(malformed(match line.starts_with('[') {
+                    true => "the section's name is missing or not closed by ]",
+                    false => "there is no value: KEY = VALUE",
+                }));
+            };
             let section = section.clone().ok_or_else(|| malformed("stands before the first [section]"))?;
-            let (key, value) =
-                line.split_once(DELIMITERS).ok_or_else(|| malformed(&format!("{line:?} has no value: KEY = VALUE")))?;
             let (key, value) = (key.trim_end().to_owned(), value.trim_start().to_owned());
             if key.is_empty() {
                 return Err(malformed("there is no name before the ="));
@@ -82,6 +84,12 @@ pub(super) fn read(text: &str) -> Result<Contents, IniError> {
         value.truncate(value.trim_end().len());
     }
     Ok(contents)
+}
+
+/// Returns the name of the section that begins on this line. What follows the last `]` is ignored.
+fn section_name(line: &str) -> Option<&str> {
+    let (name, _) = line.strip_prefix('[')?.rsplit_once(']')?;
+    (!name.is_empty()).then_some(name)
 }
 
 /// Lines of the sections and keys that were read.
@@ -126,7 +134,8 @@ mod tests {
             ("x = 1\n", 1, "before the first"),
             ("[a\n", 1, "not closed"),
             ("[a]\n= 1\n", 2, "no name"),
-            ("[a]\nx\n", 2, "has no value"),
+            ("[a]\nx\n", 2, "there is no value"),
+            ("[a]\n[]\n", 2, "is missing"),
             ("[a]\nx=1\ny=1\nx=2\n", 4, "already on line 2"),
             ("[a]\n[b]\n[a]\n", 3, "already on line 1"),
         ] {
@@ -153,7 +162,7 @@ json.dump([read(text) for text in json.load(sys.stdin)], sys.stdout)
 
     /// Texts of lines that are almost right.
     fn texts() -> impl Strategy<Value = Vec<String>> {
-        let line = "[ ]{0,3}(\\[[a-c]\\]|\\[ a \\] x|\\[DEFAULT\\]|[a-c]{1,2} ?[=:] ?[a-z#;=:\\[\\] ]{0,6}|[#;]x|[a-c]|é|)\r?\n";
+        let line = "[ ]{0,3}(\\[[a-c]\\]|\\[ a \\] x|\\[\\]|\\[[a-c]( ?= ?x)?|\\[DEFAULT\\]|[a-c]{1,2} ?[=:] ?[a-z#;=:\\[\\] ]{0,6}|[#;]x|[a-c]|é|)\r?\n";
         let text = format!("(\\[a\\]\n)?({line}){{0,8}}");
         proptest::collection::vec(proptest::string::string_regex(&text).unwrap(), 400)
     }

@@ -49,11 +49,13 @@ impl Failure {
         Self::Transient { address: address.to_owned(), reason: TIMEOUTS.reason(error), connecting, after: None }
     }
 
-    /// Converts a failure to read the body of an answer.
-    pub(super) fn of_body(address: &str, error: ReadError) -> Self {
+    /// Converts a failure to read the body of an answer. An answer that is too large will be so again.
+    pub(super) fn of_body(address: &str, action: &str, error: ReadError) -> Self {
         match error {
             ReadError::Client(error) => Self::of_client(address, error),
-            error => Self::broken(address, error.to_string()),
+            error => {
+                Self::Refused { address: address.to_owned(), action: action.to_owned(), reason: error.to_string() }
+            }
         }
     }
 

@@ -164,8 +164,9 @@ impl Keystone {
         }
         let token = response.headers().get("x-subject-token").and_then(|token| token.to_str().ok()).map(str::to_owned);
         let token = token.ok_or_else(|| refused("its answer has no token: is this the URL to log in at?"))?;
-        let body =
-            http::read_bytes(response, MAX_LOGIN_BYTES).await.map_err(|error| Failure::of_body(&address, error))?;
+        let body = http::read_bytes(response, MAX_LOGIN_BYTES)
+            .await
+            .map_err(|error| Failure::of_body(&address, &action, error))?;
         // The parser's message could quote the answer, which must not be logged.
         let Answer { token: details } = serde_json::from_slice(&body)
             .map_err(|_| Failure::broken(&address, "its answer to the login cannot be understood"))?;

@@ -56,8 +56,9 @@ const BULK_DELETE_SIZE: usize = 1000;
 const DELETE_CONCURRENCY: usize = 16;
 /// Maximum number of attempts to write a list of readers while another client writes it too.
 const MAX_ACL_ATTEMPTS: usize = 5;
-/// Maximum size of one page of a listing, in bytes: 10,000 names of 1024 bytes, in JSON with escapes and other fields.
-const MAX_PAGE_BYTES: usize = 64 * 1024 * 1024;
+/// Maximum size of one page of a listing, in bytes. A page of 10,000 names, the usual limit of servers, has at most 64
+/// MiB; operators may raise it.
+const MAX_PAGE_BYTES: usize = 256 * 1024 * 1024;
 const OBJECT_COUNT: HeaderName = HeaderName::from_static("x-container-object-count");
 const BYTES_USED: HeaderName = HeaderName::from_static("x-container-bytes-used");
 const CONTAINER_READ: HeaderName = HeaderName::from_static("x-container-read");
@@ -382,7 +383,7 @@ impl SwiftStore {
         };
         let text = http::read_bytes(answer, MAX_PAGE_BYTES)
             .await
-            .map_err(|error| StoreError::from(Failure::of_body(&self.address(), error)))?;
+            .map_err(|error| StoreError::from(Failure::of_body(&self.address(), &ask.action, error)))?;
         let Ok(answer) = serde_json::from_slice::<Answer>(&text) else { return Ok(false) };
         match answer.errors.first() {
             None if answer.status.starts_with("200") || answer.status.starts_with("404") => Ok(true),
@@ -420,8 +421,9 @@ impl SwiftStore {
         with_retries(SHORT, || async {
             let response = self.session.attempt(ask).await?;
             let address = self.address();
-            let page =
-                http::read_bytes(response, MAX_PAGE_BYTES).await.map_err(|error| Failure::of_body(&address, error))?;
+            let page = http::read_bytes(response, MAX_PAGE_BYTES)
+                .await
+                .map_err(|error| Failure::of_body(&address, &ask.action, error))?;
             let rows = read(&page).map_err(|reason| Failure::broken(&address, reason))?;
             let ahead = rows.iter().map(name);
             if [last].into_iter().filter(|last| !last.is_empty()).chain(ahead).is_sorted_by(|a, b| a < b) {
