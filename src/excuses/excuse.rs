@@ -43,10 +43,14 @@ struct Dependencies {
     migrate_after: Option<Vec<String>>,
 }
 
+/// Maximum nesting of an item. Real ones have about eight levels.
+const MAX_DEPTH: usize = 32;
+
 /// Parses an item, with those of its tests that are in a wanted state.
 pub(super) fn parse(item: &Item, wanted: &[TestState]) -> Result<Excuse, ExcusesError> {
-    // Without a budget for the parser: the item is short, and part of a file that the site trusts.
-    let options = serde_saphyr::options! { with_snippet: false, budget: None };
+    // Values are read recursively, so nesting is limited. Python's writer uses aliases freely.
+    let budget = serde_saphyr::budget! { max_depth: MAX_DEPTH, enforce_alias_anchor_ratio: false };
+    let options = serde_saphyr::options! { with_snippet: false, budget: budget };
     let raw: Raw = serde_saphyr::from_str_with_options(&item.text, options).map_err(|error| {
         let line = error.location().map_or(1, |at| usize::try_from(at.line()).unwrap_or(1));
         ExcusesError::OddItem(LineError { line: item.line(line), message: in_one_line(&error.to_string()) })

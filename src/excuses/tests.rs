@@ -333,6 +333,21 @@ fn an_xz_bomb_ends_in_an_error() {
 }
 
 #[test]
+fn deep_nesting_makes_one_item_odd() {
+    let item = |source: &str, verdict: &str| {
+        format!(
+            "- source: {source}\n  policy_info:\n    autopkgtest:\n      gzip/1:\n        amd64:\n          {verdict}\n"
+        )
+    };
+    let list = "[REGRESSION, null, null, null, null]";
+    for deep in ["- ".repeat(100_000), "[".repeat(100_000), "? ".repeat(100_000), "{a: ".repeat(250)] {
+        let text = format!("sources:\n{}{}", item("a", &deep), item("b", list));
+        let read: Vec<_> = Excuses::new(text.as_bytes(), &[TestState::Regression]).collect();
+        assert!(matches!(&read[..], [Err(ExcusesError::OddItem(_)), Ok(_)]), "{:?}", deep.get(..8));
+    }
+}
+
+#[test]
 fn many_small_items_end_in_an_error() {
     let item = "- source: gzip\n  item-name: gzip\n";
     let text = format!("sources:\n{}", item.repeat(10));
