@@ -10,7 +10,7 @@ use apt_ci::site::Site;
 use apt_ci::store::Store;
 use jiff::Timestamp;
 use tokio::io::AsyncReadExt;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::stitch::Stitcher;
 use super::{RunningArgs, ShownTest};
@@ -28,6 +28,8 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 const GAP: &str = "[part of the log is missing here: it grew too fast]";
 /// Size of the end of a finished log in which the last lines are searched that were seen, in bytes.
 const MAX_REST: usize = 1024 * 1024;
+/// Time that the end of a finished log is searched for. A stored log may unpack to more than anybody waits for.
+const REST_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub async fn run(args: &RunningArgs, broker: &Broker, site: &Site, session: &Session) -> anyhow::Result<ExitStatus> {
     let chosen = chosen(args, broker.running().await?);
@@ -112,18 +114,21 @@ async fn end_of_log(run: &runs::StoredRun, store: &Store) -> anyhow::Result<Stri
     let mut end = Vec::new();
     while (&mut log).take(MAX_REST as u64).read_to_end(&mut end).await? > 0 {
         end.drain(..end.len().saturating_sub(MAX_REST));
+        // Text that unpacks endlessly would otherwise never give the timeout a turn.
+        tokio::task::yield_now().await;
     }
     Ok(String::from_utf8_lossy(&end).into_owned())
 }
 
 /// Shows the lines of a finished log that were not seen, because the test ended between two polls.
 async fn show_rest(log: &Stitcher, run: &runs::StoredRun, store: &Store, session: &Session) -> anyhow::Result<()> {
-    match end_of_log(run, store).await {
-        Ok(end) => match log.rest(&end) {
+    match timeout(REST_TIMEOUT, end_of_log(run, store)).await {
+        Ok(Ok(end)) => match log.rest(&end) {
             Some(rest) => write(rest)?,
             None => session.ui.note(GAP),
         },
-        Err(error) => session.ui.warn(format!("cannot read the end of the log: {error:#}")),
+        Ok(Err(error)) => session.ui.warn(format!("cannot read the end of the log: {error:#}")),
+        Err(_) => session.ui.warn(format!("the end of the log is not there after {} seconds", REST_TIMEOUT.as_secs())),
     }
     Ok(())
 }

@@ -42,8 +42,9 @@ impl Stitcher {
         piece
     }
 
-    /// Returns what the end of a finished log has after what was seen. None where that is not in it; nothing where
-    /// nothing was seen.
+    /// Returns what the end of a finished log has after what was seen, or `None` if it does not have that.
+    ///
+    /// When nothing was seen, nothing is missing.
     pub fn rest<'a>(&self, end: &'a str) -> Option<&'a str> {
         end.get(end.rfind(&self.end)? + self.end.len()..)
     }

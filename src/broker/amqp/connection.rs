@@ -57,7 +57,7 @@ pub(super) struct Connector {
     dialling: tokio::sync::Mutex<DialState>,
     /// A second connection, for what commands publish.
     publishing: tokio::sync::Mutex<Option<Connection>>,
-    /// Held while a question is sent to workers. Under an alarm, the next one would otherwise be lost behind it.
+    /// Held while a question is sent to workers: under an alarm, the broker would not read another one behind it.
     pub(super) questions: tokio::sync::Mutex<()>,
     /// Maximum size of a frame on the next connection. `None` when the URL decides.
     frame_max: Option<AtomicU32>,
@@ -266,8 +266,8 @@ impl Connector {
 
     /// Returns a channel with confirmations on the publishing connection, and the connection.
     ///
-    /// A connection on which something was just published may be blocked before the broker says so. Then a new one is
-    /// made.
+    /// The broker may have blocked the connection because of an alarm, and say so a moment later. Then a new connection
+    /// is made.
     pub(super) async fn publishing_channel(&self) -> Result<(Connection, Channel), AmqpError> {
         loop {
             let away = |error: BrokerError| AmqpError::Unreachable(error.to_string());
