@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::pin::pin;
 use std::time::Duration;
 
-use apt_ci::broker::{Broker, BrokerError};
+use apt_ci::broker::{Broker, BrokerError, LocatedRequest, Snapshot};
 use apt_ci::follow::{FollowedRequest, Follower, Stage, StageChange};
 use apt_ci::release::{Context, QueueName};
 use apt_ci::request::{Request, RequestId};
@@ -127,7 +127,7 @@ pub async fn watch(texts: &[RequestId], session: &Session) -> anyhow::Result<Exi
         // A request that is changing hands may be missed once.
         let mut looks = 1;
         let found = loop {
-            match find(text.as_str(), &broker, &store, &site).await {
+            match find(text, &broker, &store, &site).await {
                 Err(error) if error.is::<NotFound>() && looks < MAX_POLLS => {
                     looks += 1;
                     tokio::time::sleep(POLL_INTERVAL / 4).await;
@@ -145,46 +145,37 @@ pub async fn watch(texts: &[RequestId], session: &Session) -> anyhow::Result<Exi
 }
 
 /// Finds a request where it is now: with a worker, in a queue, or among the results.
-async fn find(text: &str, broker: &Broker, store: &Store, site: &Site) -> anyhow::Result<FollowedRequest> {
-    let here = |body: &[u8], queue: &QueueName| {
-        let request = Request::parse(body).ok()?;
-        let id = request.uuid().filter(|id| id.as_str().starts_with(text))?.clone();
-        Some(FollowedRequest::found(id, &request, queue))
-    };
-    let is_exact = |found: &FollowedRequest| found.uuid.as_str() == text;
-    let mut found: Vec<FollowedRequest> =
-        broker.running().await?.iter().filter_map(|test| here(&test.body, &test.queue)).collect();
+async fn find(text: &RequestId, broker: &Broker, store: &Store, site: &Site) -> anyhow::Result<FollowedRequest> {
+    let mut snapshot = Snapshot::default();
+    snapshot.add_running(broker).await?;
     // A running test that is named by its whole id is found without listing queues.
-    if let Some(exact) = found.iter().position(is_exact) {
-        return Ok(found.swap_remove(exact));
-    }
-    let mut opaque = None;
-    for state in inspect(broker, &site.queues(), site).await? {
-        if state.ready + state.delayed + state.claimed + state.dead > 0 {
-            let contents = match broker.visible_contents(&state.queue, usize::MAX).await {
-                // The queue was deleted meanwhile.
-                Err(BrokerError::NoSuchQueue { .. }) => continue,
-                other => other?,
-            };
-            opaque = opaque.or(contents.hidden);
-            let dead = contents.dead.iter().map(|letter| &letter.body);
-            let bodies = contents.ready.iter().chain(&contents.delayed).chain(&contents.claimed).chain(dead);
-            found.extend(bodies.filter_map(|body| here(body, &state.queue)));
-            if let Some(exact) = found.iter().position(is_exact) {
-                return Ok(found.swap_remove(exact));
+    if snapshot.find(text).is_none() {
+        for state in inspect(broker, &site.queues(), site).await?.iter().filter(|state| !state.is_empty()) {
+            snapshot.add_queue(broker, &state.queue).await?;
+            if snapshot.find(text).is_some() {
+                break;
             }
         }
     }
+    let followed = |located: &LocatedRequest| {
+        let id = located.request.uuid().filter(|id| id.as_str().starts_with(text.as_str()))?.clone();
+        Some(FollowedRequest::found(id, &located.request, &located.queue))
+    };
+    if let Some(exact) = snapshot.find(text).and_then(followed) {
+        return Ok(exact);
+    }
+    let text = text.as_str();
+    let mut found: Vec<FollowedRequest> = snapshot.requests().iter().filter_map(followed).collect();
     if let Some(place) = place_of(text, found.iter().map(|one| one.uuid.as_str()))? {
         return Ok(found.swap_remove(place));
     }
     if let Some(found) = finished(text, store, site).await? {
         return Ok(found);
     }
-    if let Some(opaque) = opaque {
+    if let Some(opaque) = snapshot.hidden().values().next() {
         let message =
             format!("request {text} is not running, has no result, and may be in a queue that cannot be listed");
-        return Err(anyhow::Error::from(BrokerError::Opaque(Box::new(opaque))).context(message));
+        return Err(anyhow::Error::from(BrokerError::Opaque(Box::new(opaque.clone()))).context(message));
     }
     let message = format!("no request {text} is queued or running, and the site's releases have no result for it");
     let hint = "run `apt-ci running` to list running tests, `apt-ci queues QUEUE` for queued requests, \

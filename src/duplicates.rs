@@ -1,8 +1,8 @@
 //! Requests that wait or run already, so that they are not submitted again.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
-use crate::broker::{Broker, BrokerError};
+use crate::broker::{Broker, BrokerError, LocatedRequest, RequestPlace, Snapshot};
 use crate::release::QueueName;
 use crate::request::line::Submission;
 use crate::request::{Request, SourcePackage};
@@ -44,9 +44,8 @@ impl DuplicateState {
     }
 }
 
-/// The existing requests, by queue and package, so that the same test is searched for among few.
-#[derive(Default)]
-struct ExistingRequests(HashMap<QueueName, HashMap<SourcePackage, Vec<(Request, Duplicate)>>>);
+/// The requests of a snapshot, by queue and package, so that the same test is searched for among few.
+struct ExistingRequests<'a>(HashMap<(&'a QueueName, &'a SourcePackage), Vec<&'a LocatedRequest>>);
 
 /// Returns, for each submission, the existing request for the same test.
 ///
@@ -62,21 +61,18 @@ pub async fn find(
 ) -> Result<Vec<Option<Duplicate>>, BrokerError> {
     let queues: BTreeSet<&QueueName> = submissions.iter().map(|submission| &submission.queue).collect();
     let queues: Vec<QueueName> = queues.into_iter().cloned().collect();
-    let mut there = ExistingRequests::default();
-    // Most of many queues are empty, which is quick to find out. A single queue is listed at once.
-    let filled = match queues.as_slice() {
-        [_] => queues,
-        _ => {
-            let states = broker.inspect(&queues).await?.into_iter();
-            let filled = states.filter(|state| state.ready + state.delayed + state.claimed > 0);
-            filled.map(|state| state.queue).collect()
-        }
-    };
-    let packages: HashSet<&str> = submissions.iter().map(|one| one.request.package().as_str()).collect();
-    let (anything_runs, hidden) = there.see_what_waits(&filled, &packages, broker).await?;
-    if anything_runs {
-        there.see_what_runs(broker).await?;
+    let packages = submissions.iter().map(|submission| submission.request.package().as_str());
+    let mut snapshot = Snapshot::of_packages(packages);
+    match queues.as_slice() {
+        // A single queue is listed at once; of many, most are empty, which is quick to find out.
+        [queue] => snapshot.add_queue(broker, queue).await?,
+        _ => snapshot.add_queues(broker, &broker.inspect(&queues).await?).await?,
     }
+    // Workers are asked for their progress only if there is any.
+    if snapshot.requests().iter().any(|located| matches!(located.place, RequestPlace::Running(_))) {
+        snapshot.add_running(broker).await?;
+    }
+    let there = ExistingRequests::of(&snapshot);
     let mut asked: HashMap<(&QueueName, &SourcePackage), Vec<&Request>> = HashMap::new();
     let mut duplicates = Vec::with_capacity(submissions.len());
     for Submission { queue, request } in submissions {
@@ -86,12 +82,13 @@ pub async fn find(
             continue;
         }
         alike.push(request);
-        duplicates.push(there.same(queue, request).cloned());
+        duplicates.push(there.same(queue, request));
     }
+    let hidden = snapshot.hidden();
     if !hidden.is_empty() {
         let noted = notes.find(submissions, Timestamp::now());
         for ((duplicate, submission), noted) in duplicates.iter_mut().zip(submissions).zip(noted) {
-            if let Some(noted) = noted.filter(|_| duplicate.is_none() && hidden.contains(&submission.queue)) {
+            if let Some(noted) = noted.filter(|_| duplicate.is_none() && hidden.contains_key(&submission.queue)) {
                 *duplicate = Some(Duplicate { uuid: noted.uuid.to_string(), state: DuplicateState::Noted(noted.time) });
             }
         }
@@ -122,83 +119,31 @@ pub async fn drop_finished(duplicates: &mut [Option<Duplicate>], submissions: &[
     }
 }
 
-impl ExistingRequests {
-    /// Adds the requests that wait. Returns whether any request runs, and the queues that cannot be listed.
-    async fn see_what_waits(
-        &mut self,
-        queues: &[QueueName],
-        packages: &HashSet<&str>,
-        broker: &Broker,
-    ) -> Result<(bool, HashSet<QueueName>), BrokerError> {
-        let mut anything_runs = false;
-        let mut hidden = HashSet::new();
-        for queue in queues {
-            let contents = match broker.visible_contents(queue, usize::MAX).await {
-                // The queue was never created, or was deleted.
-                Err(BrokerError::NoSuchQueue { .. }) => continue,
-                other => other?,
-            };
-            anything_runs |= !contents.claimed.is_empty();
-            if contents.hidden.is_some() {
-                hidden.insert(queue.clone());
-            }
-            // Few messages of a long queue are about these packages; the others need not be parsed.
-            let bodies = contents.ready.iter().chain(&contents.delayed).filter(|body| is_about(body, packages));
-            for request in bodies.filter_map(|body| Request::parse(body).ok()) {
-                self.add(queue, request, DuplicateState::Queued);
-            }
+impl<'a> ExistingRequests<'a> {
+    fn of(snapshot: &'a Snapshot) -> Self {
+        let mut alike: HashMap<_, Vec<_>> = HashMap::new();
+        for located in snapshot.requests().iter().filter(|located| located.place.is_alive()) {
+            alike.entry((&located.queue, located.request.package())).or_default().push(located);
         }
-        Ok((anything_runs, hidden))
+        Self(alike)
     }
 
-    async fn see_what_runs(&mut self, broker: &Broker) -> Result<(), BrokerError> {
-        for test in broker.running().await? {
-            if let Some(request) = test.request() {
-                let told = test.progress.map(|news| (news.since, news.worker));
-                self.add(&test.queue, request, DuplicateState::Running(told));
+    fn same(&self, queue: &QueueName, request: &Request) -> Option<Duplicate> {
+        let alike =
+            self.0.get(&(queue, request.package()))?.iter().filter(|located| located.request.same_test(request));
+        // The request itself comes before another one for its test.
+        let is_other = |other: &Request| other.uuid().is_none() || other.uuid() != request.uuid();
+        let nearest = alike.min_by_key(|located| (is_other(&located.request), located.place.rank()))?;
+        let state = match &nearest.place {
+            RequestPlace::Running(progress) => {
+                DuplicateState::Running(progress.as_ref().map(|progress| (progress.since, progress.worker.clone())))
             }
-        }
-        Ok(())
+            _ => DuplicateState::Queued,
+        };
+        Some(Duplicate { uuid: id(&nearest.request), state })
     }
-
-    fn add(&mut self, queue: &QueueName, request: Request, state: DuplicateState) {
-        let duplicate = Duplicate { uuid: id(&request), state };
-        let of_queue = self.0.entry(queue.clone()).or_default();
-        of_queue.entry(request.package().clone()).or_default().push((request, duplicate));
-    }
-
-    fn same(&self, queue: &QueueName, request: &Request) -> Option<&Duplicate> {
-        let alike = self.0.get(queue)?.get(request.package())?;
-        let same = || alike.iter().filter(|(other, _)| other.same_test(request));
-        // The same request comes before another one for the same test.
-        let itself = same().find(|(other, _)| other.uuid().is_some() && other.uuid() == request.uuid());
-        itself.or_else(|| same().next()).map(|(_, duplicate)| duplicate)
-    }
-}
-
-/// Returns whether a message begins with the name of one of these packages.
-fn is_about(body: &[u8], packages: &HashSet<&str>) -> bool {
-    let first = body.trim_ascii_start().split(u8::is_ascii_whitespace).next().unwrap_or_default();
-    std::str::from_utf8(first).is_ok_and(|package| packages.contains(package))
 }
 
 fn id(request: &Request) -> String {
     request.uuid().map(ToString::to_string).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_messages_about_the_packages_are_read() {
-        let packages = HashSet::from(["gzip", "lib"]);
-        for body in ["gzip", "gzip {}", " gzip\n{\"triggers\": []}", "lib\t{}"] {
-            assert!(is_about(body.as_bytes(), &packages), "{body}");
-        }
-        for body in ["", "gzip2 {}", "other {\"testname\": \"gzip \"}", "\u{a0}", "{}"] {
-            assert!(!is_about(body.as_bytes(), &packages), "{body}");
-        }
-        assert!(!is_about(b"\xff\xfe", &packages));
-    }
 }

@@ -8,7 +8,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::broker::{Broker, BrokerError, Listener, TestProgress, Topic};
+use crate::broker::{Broker, BrokerError, Listener, LocatedRequest, RequestPlace, Snapshot, TestProgress, Topic};
 use crate::release::QueueName;
 use crate::request::{Request, RequestId};
 use crate::result::ResultLocation;
@@ -110,6 +110,13 @@ impl Stage {
         Ok(Self::Done { run: Box::new(run), missing_test })
     }
 
+    /// Returns whether the stage is another one, or tells for the first time which worker runs the test. A worker that
+    /// has just taken a request may not report it yet.
+    fn is_new_after(&self, before: &Self) -> bool {
+        let is_named = |stage: &Self| matches!(stage, Self::Running { worker: Some(_), .. });
+        discriminant(self) != discriminant(before) || is_named(self) && !is_named(before)
+    }
+
     /// Returns whether the stage is final.
     pub fn is_end(&self) -> bool {
         matches!(self, Self::Done { .. } | Self::Dead { .. } | Self::Gone)
@@ -165,6 +172,23 @@ impl FollowedRequest {
         self.missed > 0 || !(self.is_hidden || matches!(self.stage, Stage::Queued { .. } | Stage::Delayed))
     }
 
+    /// Returns the stage of the request at a place.
+    fn stage_of(&self, located: &LocatedRequest) -> Stage {
+        let line = |log: &str| log.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().to_owned();
+        let log =
+            |progress: &TestProgress| if self.is_private { PRIVATE_LOG.to_owned() } else { line(&progress.logtail) };
+        match &located.place {
+            RequestPlace::Running(progress) => Stage::Running {
+                worker: progress.as_ref().map(|progress| progress.worker.clone()),
+                since: progress.as_ref().map(|progress| progress.since),
+                line: progress.as_ref().map(log).unwrap_or_default(),
+            },
+            RequestPlace::Queued { position, of } => Stage::Queued { position: *position, of: *of },
+            RequestPlace::Delayed => Stage::Delayed,
+            RequestPlace::Dead { reason } => Stage::Dead { reason: reason.clone() },
+        }
+    }
+
     /// Resets the counters after the request was seen.
     fn seen(&mut self) {
         (self.missed, self.is_hidden) = (0, false);
@@ -206,7 +230,8 @@ pub enum FollowError {
 pub struct StageChange {
     /// Its index in the list.
     pub index: usize,
-    /// Whether it entered another stage; otherwise only its position or the line of its log changed.
+    /// Whether it entered another stage, or its worker became known; otherwise only its position or the line of its
+    /// log changed.
     pub is_new_stage: bool,
 }
 
@@ -304,32 +329,28 @@ impl<'a> Follower<'a> {
         if followed.iter().all(|one| one.stage.is_end()) {
             return Ok(changed);
         }
-        let mut stages = self.running(followed).await?;
-        let is_open = |one: &FollowedRequest, stages: &HashMap<RequestId, Stage>| {
-            !one.stage.is_end() && !stages.contains_key(&one.uuid)
-        };
+        let mut snapshot = Snapshot::default();
+        snapshot.add_running(self.broker).await?;
+        let is_open =
+            |one: &FollowedRequest, snapshot: &Snapshot| !one.stage.is_end() && snapshot.find(&one.uuid).is_none();
         let every =
             if matches!(self.broker, Broker::Local(_)) { LOCAL_QUEUE_POLL_INTERVAL } else { QUEUE_POLL_INTERVAL };
         let is_overdue = self.queues_seen.is_none_or(|seen| seen.elapsed() >= every);
-        let open = || followed.iter().filter(|one| is_open(one, &stages));
         let mut hidden: HashSet<QueueName> = HashSet::new();
-        let looks_at_queues = is_overdue || open().any(FollowedRequest::may_have_moved);
+        let open: Vec<&FollowedRequest> = followed.iter().filter(|one| is_open(one, &snapshot)).collect();
+        let looks_at_queues = is_overdue || open.iter().any(|one| one.may_have_moved());
         if looks_at_queues {
-            let queues: HashSet<&QueueName> = open().map(|one| &one.queue).collect();
-            let mut waiting = HashMap::new();
+            let queues: HashSet<&QueueName> = open.iter().map(|one| &one.queue).collect();
             for queue in queues {
-                if !self.waiting(queue, &mut waiting).await? {
+                snapshot.add_queue(self.broker, queue).await?;
+                if !snapshot.is_complete(queue) {
                     hidden.insert(queue.clone());
                 }
-            }
-            // A running request takes precedence over an older copy of it.
-            for (uuid, stage) in waiting {
-                stages.entry(uuid).or_insert(stage);
             }
         }
         // A request in a queue with invisible messages is not missed whenever another request has moved.
         let is_due = |one: &FollowedRequest| is_overdue || one.may_have_moved() || !hidden.contains(&one.queue);
-        let is_missed = |one: &FollowedRequest| looks_at_queues && is_open(one, &stages) && is_due(one);
+        let is_missed = |one: &FollowedRequest| looks_at_queues && is_open(one, &snapshot) && is_due(one);
         let missed: HashSet<usize> =
             followed.iter().enumerate().filter(|(_, one)| is_missed(one)).map(|(index, _)| index).collect();
         let found = self.results(missed.iter().map(|index| &followed[*index])).await?;
@@ -337,66 +358,22 @@ impl<'a> Follower<'a> {
             self.queues_seen = Some(Instant::now());
         }
         for (index, one) in followed.iter_mut().enumerate().filter(|(_, one)| !one.stage.is_end()) {
-            let stage = match (stages.remove(&one.uuid), found.get(&one.uuid)) {
-                (Some(stage), _) => {
+            let stage = match (snapshot.find(&one.uuid), found.get(&one.uuid)) {
+                (Some(located), _) => {
                     one.seen();
-                    stage
+                    one.stage_of(located)
                 }
                 (None, _) if !missed.contains(&index) => continue,
                 (None, Some(stage)) => stage.clone(),
                 (None, None) => one.miss(hidden.contains(&one.queue)),
             };
             if stage != one.stage {
-                let is_new_stage = discriminant(&stage) != discriminant(&one.stage);
+                let is_new_stage = stage.is_new_after(&one.stage);
                 one.stage = stage;
                 changed.push(StageChange { index, is_new_stage });
             }
         }
         Ok(changed)
-    }
-
-    async fn running(&self, followed: &[FollowedRequest]) -> Result<HashMap<RequestId, Stage>, FollowError> {
-        let ours: HashMap<&RequestId, &FollowedRequest> = followed.iter().map(|one| (&one.uuid, one)).collect();
-        let mut stages = HashMap::new();
-        for test in self.broker.running().await? {
-            let Some(uuid) = test.request().and_then(|request| request.uuid().cloned()) else { continue };
-            let Some(one) = ours.get(&uuid) else { continue };
-            let line = |log: &str| log.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().to_owned();
-            let news = test.progress.as_ref();
-            let log = |news: &TestProgress| if one.is_private { PRIVATE_LOG.to_owned() } else { line(&news.logtail) };
-            let stage = Stage::Running {
-                worker: news.map(|news| news.worker.clone()),
-                since: news.map(|news| news.since),
-                line: news.map(log).unwrap_or_default(),
-            };
-            stages.insert(uuid, stage);
-        }
-        Ok(stages)
-    }
-
-    /// Returns whether all waiting requests of the queue were visible.
-    async fn waiting(&self, queue: &QueueName, stages: &mut HashMap<RequestId, Stage>) -> Result<bool, FollowError> {
-        let contents = match self.broker.visible_contents(queue, usize::MAX).await {
-            Err(BrokerError::NoSuchQueue { .. }) => return Ok(true),
-            other => other?,
-        };
-        let id = |body: &[u8]| Request::parse(body).ok()?.uuid().cloned();
-        // A dead letter may be an older copy of a request that was retried: waiting ones overwrite it here.
-        for letter in contents.dead {
-            if let Some(uuid) = id(&letter.body) {
-                stages.insert(uuid, Stage::Dead { reason: letter.reason });
-            }
-        }
-        for uuid in contents.delayed.iter().filter_map(|body| id(body)) {
-            stages.insert(uuid, Stage::Delayed);
-        }
-        let of = contents.ready.len();
-        for (index, body) in contents.ready.iter().enumerate() {
-            if let Some(uuid) = id(body) {
-                stages.insert(uuid, Stage::Queued { position: index + 1, of });
-            }
-        }
-        Ok(contents.hidden.is_none() && contents.hidden_dead.is_none())
     }
 
     /// Returns the final stages of requests whose results exist, with one listing for each package, however many
@@ -474,6 +451,19 @@ mod tests {
             assert_eq!(miss(&mut one, false), (Stage::Unseen, true));
         }
         assert_eq!(miss(&mut one, false).0, Stage::Gone);
+    }
+
+    #[test]
+    fn a_worker_that_becomes_known_is_news() {
+        let running = |worker: Option<&str>, line: &str| Stage::Running {
+            worker: worker.map(str::to_owned),
+            since: None,
+            line: line.to_owned(),
+        };
+        assert!(running(None, "").is_new_after(&Stage::Unseen));
+        assert!(running(Some("host"), "").is_new_after(&running(None, "")));
+        assert!(!running(Some("host"), "two").is_new_after(&running(Some("host"), "one")));
+        assert!(!running(None, "").is_new_after(&running(Some("host"), "one")));
     }
 
     #[test]

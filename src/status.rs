@@ -64,6 +64,12 @@ impl TestComplete {
     pub fn parse(message: &[u8]) -> Option<Self> {
         serde_json::from_slice(message).ok()
     }
+
+    /// Returns whether results with this prefix are of the test's package: `RELEASE/ARCH/PREFIX/PACKAGE/`.
+    pub fn is_about(&self, prefix: &str) -> bool {
+        prefix.starts_with(&format!("{}/{}/", self.release, self.architecture))
+            && prefix.ends_with(&format!("/{}/", self.package))
+    }
 }
 
 /// Returns the message that a test runs, or (`running` is false) that it no longer runs. `duration` is how long it has

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use apt_ci::broker::{Broker, BrokerError, Message, MessageState, Opaque, QueueContents};
+use apt_ci::broker::{Broker, BrokerError, LocatedRequest, Message, MessageState, Opaque, RequestPlace, Snapshot};
 use apt_ci::release::QueueName;
 use apt_ci::request::{Request, RequestId};
 use apt_ci::site::Site;
@@ -18,30 +18,20 @@ pub struct QueuedRequest {
     pile: MessageState,
 }
 
-/// Returns the ready and delayed requests of the site's queues, and why others cannot be seen, for the first such
-/// queue.
+/// Returns the ready and delayed requests of the site's queues, and why others cannot be seen, for one such queue.
 pub async fn all(broker: &Broker, site: &Site) -> anyhow::Result<(Vec<QueuedRequest>, Option<Opaque>)> {
-    let mut found = Vec::new();
-    let mut opaque = None;
-    for state in inspect(broker, &site.queues(), site).await? {
-        // Most queues are empty most of the time.
-        if state.ready + state.delayed == 0 {
-            continue;
-        }
-        let queue = state.queue;
-        let contents = match broker.visible_contents(&queue, usize::MAX).await {
-            // The queue was deleted meanwhile.
-            Err(BrokerError::NoSuchQueue { .. }) => continue,
-            other => other?,
+    let mut snapshot = Snapshot::default();
+    snapshot.add_queues(broker, &inspect(broker, &site.queues(), site).await?).await?;
+    let queued = |located: &LocatedRequest| {
+        let pile = match located.place {
+            RequestPlace::Queued { .. } => MessageState::Ready,
+            RequestPlace::Delayed => MessageState::Delayed,
+            RequestPlace::Running(_) | RequestPlace::Dead { .. } => return None,
         };
-        let QueueContents { ready, delayed, hidden, .. } = contents;
-        opaque = opaque.or(hidden);
-        for (bodies, pile) in [(ready, MessageState::Ready), (delayed, MessageState::Delayed)] {
-            let requests = bodies.iter().filter_map(|body| Request::parse(body).ok());
-            found.extend(requests.map(|request| QueuedRequest { request, queue: queue.clone(), pile }));
-        }
-    }
-    Ok((found, opaque))
+        Some(QueuedRequest { request: located.request.clone(), queue: located.queue.clone(), pile })
+    };
+    let found = snapshot.requests().iter().filter_map(queued).collect();
+    Ok((found, snapshot.hidden().values().next().cloned()))
 }
 
 /// Removes requests from their queues after saving them. Each queue is searched once for all of its requests. Returns

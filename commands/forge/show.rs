@@ -1,8 +1,8 @@
 //! `apt-ci github status`: a pull request's requests, results and statuses side by side.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use apt_ci::broker::{Broker, BrokerError};
+use apt_ci::broker::{RequestPlace, Snapshot};
 use apt_ci::forge::hook::Hook;
 use apt_ci::forge::remote::RemoteStatus;
 use apt_ci::forge::status::context;
@@ -74,9 +74,14 @@ pub async fn run(forge: Forge, args: ShowArgs, session: &Session) -> anyhow::Res
         }
     }
     let (broker, store) = (session.broker(&site).await?, session.store(&site)?);
+    let mut snapshot = Snapshot::default();
+    snapshot.add_running(&broker).await?;
+    for queue in queues.values().map(|(queue, _)| queue).collect::<BTreeSet<_>>() {
+        snapshot.add_queue(&broker, queue).await?;
+    }
     for (context, line) in &mut lines {
         if let Some((queue, request)) = queues.get(context) {
-            look(line, queue, request, &hooks, &broker, &store).await?;
+            look(line, queue, request, &hooks, &snapshot, &store).await?;
         }
     }
     broker.close().await;
@@ -89,7 +94,7 @@ async fn look(
     queue: &QueueName,
     wanted: &Request,
     hooks: &[Hook],
-    broker: &Broker,
+    snapshot: &Snapshot,
     store: &Store,
 ) -> anyhow::Result<()> {
     let subject = rebuild::subject_of(hooks, wanted);
@@ -98,31 +103,25 @@ async fn look(
             && request.parameters().testname == wanted.parameters().testname
             && rebuild::subject_of(hooks, request) == subject
     };
-    let is_it = |body: &[u8]| Request::parse(body).ok().filter(is_same)?.uuid().cloned();
-    for test in broker.running().await?.iter().filter(|test| test.queue == *queue) {
-        if let Some(uuid) = is_it(&test.body) {
-            line.place = format!(
-                "running{}",
-                test.progress.as_ref().map(|news| format!(" on {}", news.worker)).unwrap_or_default()
-            );
-            line.uuid = Some(uuid);
+    let alike = snapshot.requests().iter().filter(|located| located.queue == *queue && is_same(&located.request));
+    let nearest = alike.filter(|located| located.request.uuid().is_some()).min_by_key(|located| located.place.rank());
+    let mut dead = None;
+    if let Some(located) = nearest {
+        let place = match &located.place {
+            RequestPlace::Running(Some(progress)) => format!("running on {}", progress.worker),
+            RequestPlace::Running(None) => "running".to_owned(),
+            RequestPlace::Queued { position, of } => format!("queued, {position} of {of}"),
+            RequestPlace::Delayed => "is tried again later".to_owned(),
+            // A result tells more than a dead letter, which may be older.
+            RequestPlace::Dead { reason } => {
+                dead = Some(format!("not run: {reason}"));
+                String::new()
+            }
+        };
+        if dead.is_none() {
+            (line.place, line.uuid) = (place, located.request.uuid().cloned());
             return Ok(());
         }
-    }
-    let contents = match broker.contents(queue, usize::MAX).await {
-        Err(BrokerError::NoSuchQueue { .. } | BrokerError::Opaque(_)) => Default::default(),
-        other => other?,
-    };
-    let of = contents.ready.len();
-    for (position, body) in contents.ready.iter().enumerate() {
-        if let Some(uuid) = is_it(body) {
-            (line.place, line.uuid) = (format!("queued, {} of {of}", position + 1), Some(uuid));
-            return Ok(());
-        }
-    }
-    if let Some(uuid) = contents.delayed.iter().find_map(|body| is_it(body)) {
-        (line.place, line.uuid) = ("is tried again later".to_owned(), Some(uuid));
-        return Ok(());
     }
     let place = ResultLocation::of(wanted, queue);
     let runs = runs::since(store, &place.container, &place.path.prefix(), Timestamp::now() - MAX_RESULT_AGE).await?;
@@ -134,8 +133,8 @@ async fn look(
             return Ok(());
         }
     }
-    if let Some(letter) = contents.dead.iter().find(|letter| is_it(&letter.body).is_some()) {
-        line.place = format!("not run: {}", letter.reason);
+    if let Some(dead) = dead {
+        line.place = dead;
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ mod new_claim;
 mod queue_type;
 mod rotation;
 mod settlement;
+mod snapshot;
 mod take_out;
 mod test_handle;
 mod url;
@@ -34,6 +35,7 @@ pub use self::failure::{Failure, MAX_FAILURES};
 pub use self::queue_type::{Opaque, OpaqueReason, QueueType, UnknownQueueType};
 pub use self::rotation::Rotation;
 pub use self::settlement::{DELAYS, Settlement, delay};
+pub use self::snapshot::{LocatedRequest, RequestPlace, Snapshot};
 pub use self::take_out::{Message, MessageState, Selector};
 pub use self::test_handle::{CancelOutcome, CancelRequest, RunningTest, TestHandle, TestProgress};
 pub use self::url::{AmqpUrl, InvalidQueueUrl, QueueUrl};
@@ -70,6 +72,13 @@ pub struct QueueState {
     /// Reason why the first of the waiting requests cannot be seen, if so.
     #[serde(skip)]
     pub opaque: Option<Opaque>,
+}
+
+impl QueueState {
+    /// Returns whether the queue has no requests: none waits, is claimed, delayed or dead.
+    pub fn is_empty(&self) -> bool {
+        self.ready + self.claimed + self.delayed + self.dead == 0
+    }
 }
 
 /// Messages of a queue. Listing them returns every message to its place.

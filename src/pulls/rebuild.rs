@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::journal::{Journal, JournalError};
 use super::keyring::Keyring;
 use super::{PullTest, Stage, of_page};
-use crate::broker::{Broker, BrokerError};
+use crate::broker::{Broker, BrokerError, Snapshot};
 use crate::forge::client::Client;
 use crate::forge::error::ForgeError;
 use crate::forge::hook::Hook;
@@ -65,33 +65,19 @@ pub struct RebuildServices<'a> {
 pub async fn from_queues(hooks: &[Hook], around: &RebuildServices<'_>, now: Timestamp) -> Result<usize, RebuildError> {
     let queues: BTreeSet<QueueName> = hooks.iter().flat_map(Hook::queues).collect();
     let queues: Vec<QueueName> = queues.into_iter().collect();
-    let mut found: Vec<PullTest> = Vec::new();
-    let mut look = |queue: &QueueName, body: &[u8]| {
-        if let Ok(request) = Request::parse(body) {
-            found.extend(recognised(hooks, request, queue, now));
-        }
-    };
-    for test in around.broker.running().await? {
-        look(&test.queue, &test.body);
-    }
-    let mut failure = None;
-    for state in around.broker.inspect(&queues).await? {
-        if state.ready + state.delayed + state.dead == 0 {
-            continue;
-        }
-        match around.broker.contents(&state.queue, usize::MAX).await {
-            Err(BrokerError::NoSuchQueue { .. }) => {}
-            Err(BrokerError::Opaque(opaque)) => {
-                tracing::warn!("cannot check the queued requests: {}", opaque.line());
-            }
-            // A failure of one queue does not affect the others.
-            Err(error) => failure = failure.or(Some(error)),
-            Ok(contents) => {
-                let bodies = contents.ready.iter().chain(&contents.delayed);
-                bodies.for_each(|body| look(&state.queue, body));
-            }
+    let (mut snapshot, mut failure) = (Snapshot::default(), None);
+    snapshot.add_running(around.broker).await?;
+    for state in around.broker.inspect(&queues).await?.iter().filter(|state| !state.is_empty()) {
+        // A failure of one queue does not affect the others.
+        if let Err(error) = snapshot.add_queue(around.broker, &state.queue).await {
+            failure = failure.or(Some(error));
         }
     }
+    for opaque in snapshot.hidden().values() {
+        tracing::warn!("cannot check the queued requests: {}", opaque.line());
+    }
+    let alive = snapshot.requests().iter().filter(|located| located.place.is_alive());
+    let found = alive.filter_map(|located| recognised(hooks, located.request.clone(), &located.queue, now)).collect();
     let found = around.journal.restore(found).await?;
     failure.map_or(Ok(found), |error| Err(error.into()))
 }

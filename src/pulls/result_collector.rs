@@ -5,20 +5,20 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
 use tracing::info;
 
 use super::journal::{Journal, JournalError};
 use super::{PullTest, Stage};
-use crate::broker::{Broker, BrokerError};
+use crate::broker::{Broker, BrokerError, Snapshot};
 use crate::follow::{self, FollowError, FollowedRequest, Follower};
 use crate::forge::status::{State, of_outcome};
 use crate::release::QueueName;
+use crate::request::RequestId;
 use crate::request::line::Submission;
-use crate::request::{Request, RequestId};
 use crate::result::ResultLocation;
 use crate::result::layout::LOG;
 use crate::runs::{self, StoredRun};
+use crate::status::TestComplete;
 use crate::store::{Store, StoreError};
 
 /// Interval between searches for requests that are on the way from one place to another.
@@ -51,27 +51,6 @@ impl From<FollowError> for CollectError {
     }
 }
 
-/// Package, release and architecture in a message of `testcomplete.fanout`.
-#[derive(Debug, Deserialize)]
-pub struct Completion {
-    release: String,
-    architecture: String,
-    package: String,
-}
-
-impl Completion {
-    /// Parses a message, which may come from another program's worker.
-    pub fn parse(message: &[u8]) -> Option<Self> {
-        serde_json::from_slice(message).ok()
-    }
-
-    /// Whether it belongs to results with this prefix: `RELEASE/ARCH/PREFIX/PACKAGE/`.
-    fn is_about(&self, prefix: &str) -> bool {
-        prefix.starts_with(&format!("{}/{}/", self.release, self.architecture))
-            && prefix.ends_with(&format!("/{}/", self.package))
-    }
-}
-
 /// Ends the tests whose results are in the store, or only those that a message is about. Lists each package with open
 /// tests once.
 ///
@@ -81,7 +60,7 @@ impl Completion {
 pub async fn results(
     journal: &Journal,
     store: &Store,
-    about: Option<&Completion>,
+    about: Option<&TestComplete>,
 ) -> Result<SearchSummary, CollectError> {
     let mut looked = SearchSummary::default();
     for place in journal.open_places().await? {
@@ -179,9 +158,9 @@ pub async fn requests(
         let asked = journal.requests(*stage, before).await?;
         let queues: BTreeSet<&QueueName> = asked.iter().map(|(_, queue)| queue).collect();
         let queues: Vec<QueueName> = queues.into_iter().cloned().collect();
-        let KnownRequests { uuids, unreadable } = known_requests(broker, &queues, &mut looked).await?;
+        let KnownRequests { snapshot, unreadable } = known_requests(broker, &queues, &mut looked).await?;
         for (uuid, queue) in asked {
-            if uuids.contains(uuid.as_str()) {
+            if snapshot.is_alive(&uuid) {
                 if *stage == Stage::Received {
                     journal.confirm(uuid).await?;
                 }
@@ -284,55 +263,29 @@ async fn queue(test: PullTest, journal: &Journal, broker: &Broker) -> Result<boo
 }
 
 /// Requests in queues and at workers.
-#[derive(Default)]
 pub(super) struct KnownRequests {
-    /// The ids of requests that wait or run.
-    pub(super) uuids: HashSet<String>,
-    /// Queues whose contents could not be read.
+    pub(super) snapshot: Snapshot,
+    /// Queues that could not be listed for now.
     pub(super) unreadable: HashSet<QueueName>,
 }
 
-/// Reads the contents of queues, and asks workers for running tests.
+/// Lists queues, and asks workers for running tests. The failure of one queue does not affect the others.
 pub(super) async fn known_requests(
     broker: &Broker,
     queues: &[QueueName],
     looked: &mut SearchSummary,
 ) -> Result<KnownRequests, BrokerError> {
-    let mut there = KnownRequests::default();
-    if queues.is_empty() {
-        return Ok(there);
-    }
-    let id = |body: &[u8]| Some(Request::parse(body).ok()?.uuid()?.to_string());
-    there.uuids.extend(broker.running().await?.iter().filter_map(|test| id(&test.body)));
-    for state in broker.inspect(queues).await? {
-        if state.ready + state.delayed + state.claimed == 0 {
-            continue;
-        }
-        match broker.contents(&state.queue, usize::MAX).await {
-            // The queue was deleted in the meantime.
-            Err(BrokerError::NoSuchQueue { .. }) => {}
-            // The requests in it cannot be read. Those that run or have a result can still be found.
-            Err(BrokerError::Opaque(_)) => {}
-            Err(error) => {
+    let (mut snapshot, mut unreadable) = (Snapshot::default(), HashSet::new());
+    if !queues.is_empty() {
+        snapshot.add_running(broker).await?;
+        for state in broker.inspect(queues).await?.iter().filter(|state| !state.is_empty()) {
+            if let Err(error) = snapshot.add_queue(broker, &state.queue).await {
                 looked.fail(error);
-                there.unreadable.insert(state.queue);
-            }
-            Ok(contents) => {
-                // Parsing thousands of requests takes long, so it must not block other tasks.
-                let reading = tokio::task::spawn_blocking(move || {
-                    let bodies = contents.ready.iter().chain(&contents.delayed).chain(&contents.claimed);
-                    bodies.filter_map(|body| id(body)).collect::<Vec<String>>()
-                });
-                match reading.await {
-                    Ok(ids) => there.uuids.extend(ids),
-                    Err(_) => {
-                        there.unreadable.insert(state.queue);
-                    }
-                }
+                unreadable.insert(state.queue.clone());
             }
         }
     }
-    Ok(there)
+    Ok(KnownRequests { snapshot, unreadable })
 }
 
 #[cfg(test)]
@@ -341,6 +294,7 @@ mod tests {
     use crate::broker::QueueUrl;
     use crate::forge::{Forge, Project};
     use crate::pulls::journal::{DeliveryAction, DeliveryRecord, IntakeDecision};
+    use crate::request::Request;
     use crate::runs::Details;
     use crate::store::folder::FolderStore;
 

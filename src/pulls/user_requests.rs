@@ -68,12 +68,12 @@ pub async fn settle(
     let in_doubt = journal.unconfirmed_user_requests(before).await?;
     let queues: BTreeSet<QueueName> = in_doubt.iter().map(|one| one.queue.clone()).collect();
     let queues: Vec<QueueName> = queues.into_iter().collect();
-    let KnownRequests { uuids, unreadable } = known_requests(broker, &queues, &mut looked).await?;
+    let KnownRequests { snapshot, unreadable } = known_requests(broker, &queues, &mut looked).await?;
     let mut missing: BTreeMap<String, Vec<(FollowedRequest, Submission)>> = BTreeMap::new();
     for submission in in_doubt {
         let Submission { queue, request } = &submission;
         let Some(uuid) = request.uuid().cloned() else { continue };
-        if uuids.contains(uuid.as_str()) {
+        if snapshot.is_alive(&uuid) {
             is_queued(uuid, journal).await?;
         } else if !unreadable.contains(queue) {
             let one = FollowedRequest::new(uuid, request, queue);

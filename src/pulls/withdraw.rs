@@ -9,7 +9,7 @@ use tracing::info;
 
 use super::journal::{Journal, JournalError};
 use super::{PullTest, Stage};
-use crate::broker::{Broker, BrokerError, Message, MessageState};
+use crate::broker::{Broker, BrokerError, Message, MessageState, Snapshot};
 use crate::release::QueueName;
 use crate::request::Request;
 
@@ -68,8 +68,10 @@ async fn of_queue(
                 }
             }
         }
-        for uuid in running(broker).await? {
-            if let Some(test) = reasons.get(&uuid).filter(|_| wanted.remove(&uuid)) {
+        let mut snapshot = Snapshot::default();
+        snapshot.add_running(broker).await?;
+        for uuid in snapshot.requests().iter().filter_map(|located| located.request.uuid()) {
+            if let Some(test) = reasons.get(uuid.as_str()).filter(|_| wanted.remove(uuid.as_str())) {
                 journal.cancel_withdrawal(test.uuid.clone()).await?;
             }
         }
@@ -83,11 +85,6 @@ async fn of_queue(
         journal.cancel_withdrawal(test.uuid.clone()).await?;
     }
     Ok(())
-}
-
-async fn running(broker: &Broker) -> Result<Vec<String>, BrokerError> {
-    let id = |body: &[u8]| Some(Request::parse(body).ok()?.uuid()?.to_string());
-    Ok(broker.running().await?.iter().filter_map(|test| id(&test.body)).collect())
 }
 
 async fn take_out(

@@ -17,9 +17,10 @@ use super::Service;
 use crate::broker::{Broker, Listener, Topic};
 use crate::forge::hook::Hook;
 use crate::pulls::rebuild::{self, RebuildError, RebuildServices};
-use crate::pulls::result_collector::{self, Completion, SearchSummary};
+use crate::pulls::result_collector::{self, SearchSummary};
 use crate::pulls::status_reporter::StatusReporter;
 use crate::pulls::{Stage, user_requests, withdraw};
+use crate::status::TestComplete;
 
 /// Interval between searches for results, in case announcements are lost.
 const RESULTS_INTERVAL: Duration = Duration::from_secs(30);
@@ -118,7 +119,7 @@ async fn collect_results(service: &Service, changed: &watch::Sender<()>) {
             };
             match heard {
                 Ok(Some(message)) => {
-                    if let Some(completed) = Completion::parse(&message) {
+                    if let Some(completed) = TestComplete::parse(&message) {
                         search_results(service, Some(&completed), changed).await;
                     }
                 }
@@ -132,7 +133,7 @@ async fn collect_results(service: &Service, changed: &watch::Sender<()>) {
     }
 }
 
-async fn search_results(service: &Service, about: Option<&Completion>, changed: &watch::Sender<()>) {
+async fn search_results(service: &Service, about: Option<&TestComplete>, changed: &watch::Sender<()>) {
     let looked = result_collector::results(&service.journal, &service.store, about).await;
     let SearchSummary { ended, failure } =
         looked.unwrap_or_else(|failure| SearchSummary { ended: 0, failure: Some(failure) });
