@@ -32,6 +32,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("an_index_that_is_killed_goes_on_and_tells_what_a_rebuild_tells", killed),
         ("a_store_that_fails_makes_no_half_index", failing),
         ("a_damaged_index_keeps_nobody_from_the_store", damaged),
+        ("an_index_from_before_the_first_result_hides_none", empty_index),
         ("private_results_are_for_who_may_read_them", private),
         ("an_index_that_follows_has_a_result_at_once", follows),
         ("who_reads_without_a_site_needs_only_the_stores_address", anonymous),
@@ -417,6 +418,23 @@ fn damaged(_: &Services) -> Result<(), Failed> {
             let asked = site.run(question);
             assert_eq!((asked.status.code(), &asked.out), (right.status.code(), &right.out), "{table}: {asked:#?}");
             assert!(asked.err.contains("querying the store"), "{table}: {asked:#?}");
+        }
+    }
+    Ok(())
+}
+
+fn empty_index(services: &Services) -> Result<(), Failed> {
+    for site in both(services) {
+        let (queue, store) = site.addresses();
+        site.configure_with(queue, store, 1);
+        site.ok(&["index"]);
+        ask(&site, "gzip", "gzip/1", &[]);
+        work(&site);
+        let shown: [(&[&str], &str); 3] =
+            [(&["results"], "gzip"), (&["results", "show", "gzip"], "gzip"), (&["results", "stats"], "\t1\t1\t")];
+        for (question, expected) in shown {
+            let answer = site.run(question);
+            assert!(answer.status.success() && answer.out.contains(expected), "{question:?}: {answer:#?}");
         }
     }
     Ok(())

@@ -216,14 +216,16 @@ async fn fresh_index(
             match store.amount(&container).await {
                 Err(StoreError::NotFound(_)) => continue,
                 // Without credentials, a missing container is refused, too.
-                Ok(None) if releases.len() > 1 || *origin != PackageSource::Release => continue,
+                Err(StoreError::Refused { .. }) if releases.len() > 1 || *origin != PackageSource::Release => continue,
                 _ => return Ok(None),
             }
         };
         if (now.as_second() - checked.as_second()).unsigned_abs() <= INDEX_TTL.as_secs() {
             continue;
         }
-        if !index.is_complete(&container, store.amount(&container).await.ok().flatten())? {
+        // A store that cannot tell whether anything has changed is asked itself.
+        let Some(amount) = store.amount(&container).await.ok().flatten() else { return Ok(None) };
+        if !index.is_complete(&container, amount)? {
             oldest = Some(oldest.map_or(checked, |oldest| oldest.min(checked)));
         }
     }
@@ -234,7 +236,7 @@ async fn fresh_index(
             TOLD.call_once(|| {
                 session.ui.note(format!(
                     "The store has changed since the index was updated ({age}); querying the store instead. Run `apt-ci \
-                     index` to refresh it."
+                     index` to update the index."
                 ));
             });
         }

@@ -72,8 +72,8 @@ impl Index {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn is_complete(&self, container: &str, amount: Option<ContainerSize>) -> Result<bool, IndexError> {
-        let Some(ContainerSize { objects, bytes }) = amount else { return Ok(false) };
+    pub fn is_complete(&self, container: &str, amount: ContainerSize) -> Result<bool, IndexError> {
+        let ContainerSize { objects, bytes } = amount;
         let container = container.to_owned();
         self.with(|connection| {
             let sql = "SELECT 1 FROM container WHERE name = ? AND objects = ? AND bytes = ? AND marker IS NULL AND checked > 0";

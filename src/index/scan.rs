@@ -153,6 +153,8 @@ impl Index {
         let now = Timestamp::now().as_second();
         let amount = match store.amount(container).await {
             Err(StoreError::NotFound(_)) => return Ok((self.forget(container).await?, false)),
+            // It may be listed nevertheless.
+            Err(StoreError::Refused { .. }) => None,
             other => other?,
         };
         let Some(scan) = self.begin(container, amount, anew, now).await? else {

@@ -250,7 +250,7 @@ impl Store {
     /// Returns the number and size of a container's objects, if the store knows them without reading all entries.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], or when the store is unreachable.
+    /// [`StoreError::NotFound`], [`StoreError::Refused`], or when the store is unreachable.
     pub async fn amount(&self, container: &str) -> Result<Option<ContainerSize>, StoreError> {
         match self {
             Self::Swift(store) => store.amount(container).await,

@@ -230,14 +230,12 @@ impl SwiftStore {
     /// Returns the number and size of a container's objects; `None` when the server does not tell.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when the container does not exist, or when the store is unreachable.
+    /// [`StoreError::NotFound`] when the container does not exist, [`StoreError::Refused`] also when it does not exist
+    /// and there are no credentials, or when the store is unreachable.
     pub async fn amount(&self, container: &str) -> Result<Option<ContainerSize>, StoreError> {
         check_container(&self.address(), container)?;
         let ask = plain_request(Method::HEAD, container, "", &format!("look at {container}"));
-        let response = match self.request(SHORT, &ask).await {
-            Err(StoreError::Refused { .. }) => return Ok(None),
-            other => other?,
-        };
+        let response = self.request(SHORT, &ask).await?;
         let number = |name: HeaderName| response.headers().get(name)?.to_str().ok()?.parse().ok();
         let amount = || Some(ContainerSize { objects: number(OBJECT_COUNT)?, bytes: number(BYTES_USED)? });
         Ok(amount())
