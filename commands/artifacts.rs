@@ -6,6 +6,7 @@ use apt_ci::runs::Member;
 
 use crate::results::run_ref::{PlaceArgs, run_or_latest};
 use crate::session::Session;
+use crate::ui::error::CommandResult;
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
 
@@ -35,7 +36,7 @@ pub struct ArtifactsArgs {
     limit: u64,
 }
 
-pub async fn run(args: ArtifactsArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: ArtifactsArgs, session: &Session) -> CommandResult<ExitStatus> {
     let site = session.site()?;
     let store = session.store(&site)?;
     let run = run_or_latest(&args.run, &args.place, session, &site, &store).await?;
@@ -65,7 +66,7 @@ pub async fn run(args: ArtifactsArgs, session: &Session) -> anyhow::Result<ExitS
     Ok(ExitStatus::Success)
 }
 
-fn show(members: &[Member], session: &Session) -> anyhow::Result<()> {
+fn show(members: &[Member], session: &Session) -> CommandResult<()> {
     let rows: Vec<Vec<Cell>> = members
         .iter()
         .map(|member| {

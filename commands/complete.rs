@@ -28,6 +28,7 @@ use clap::{Arg, Command, CommandFactory, ValueHint};
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate, complete};
 
 use crate::help;
+use crate::ui::error::CommandResult;
 use crate::ui::exit::ExitStatus;
 
 /// Timeout for reading the site, which may be on a slow file system.
@@ -64,7 +65,7 @@ pub struct CompleteArgs {
     words: Vec<OsString>,
 }
 
-pub fn run<C: CommandFactory>(args: &CompleteArgs, environment: &Environment) -> anyhow::Result<ExitStatus> {
+pub fn run<C: CommandFactory>(args: &CompleteArgs, environment: &Environment) -> CommandResult<ExitStatus> {
     let text: String = lines::<C>(&args.words, environment).into_iter().map(|line| line + "\n").collect();
     let mut out = std::io::stdout();
     // A shell that no longer reads is no error.

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use clap_complete::Shell;
 
+use crate::ui::error::CommandResult;
 use crate::ui::{self, exit::ExitStatus};
 
 /// Scripts that ask the program itself: see [`crate::complete`].
@@ -26,7 +27,7 @@ pub struct CompletionsArgs {
     shell: Shell,
 }
 
-pub fn run<C: clap::CommandFactory>(args: CompletionsArgs) -> anyhow::Result<ExitStatus> {
+pub fn run<C: clap::CommandFactory>(args: CompletionsArgs) -> CommandResult<ExitStatus> {
     // Into memory first: the generator panics when it cannot write.
     let mut text = Vec::new();
     match args.shell {

@@ -7,6 +7,7 @@ use apt_ci::store::swift::CREDENTIAL_VARIABLES;
 
 use super::worker;
 use crate::session::Session;
+use crate::ui::error::CommandResult;
 use crate::ui::exit::ExitStatus;
 use crate::ui::plain::below;
 use crate::ui::table::{self, Cell, Column};
@@ -16,7 +17,7 @@ use crate::ui::table::{self, Cell, Column};
 #[command(after_help = "Example:\n  apt-ci config")]
 pub struct ConfigArgs {}
 
-pub fn run(_: ConfigArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub fn run(_: ConfigArgs, session: &Session) -> CommandResult<ExitStatus> {
     let site = session.inspected_site()?;
     if let (Some(root), Some(FoundBy::WorkingDir)) = (&site.root, site.found_by)
         && let Err(error) = TrustStore::of_user(&session.environment).check(root)

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use apt_ci::forge::hook::Hook;
 use apt_ci::forge::{Forge, Project};
 use apt_ci::pulls::keyring::key_digest;
@@ -17,7 +16,7 @@ use serde_json::json;
 
 use crate::session::Session;
 use crate::ui::ask;
-use crate::ui::error::{BadInput, NotFound};
+use crate::ui::error::{BadInput, CommandResult, ErrorContext as _, NotFound};
 use crate::ui::exit::ExitStatus;
 use crate::ui::plain::plain;
 use crate::ui::secret::{self, read_text};
@@ -194,7 +193,7 @@ Examples:
     },
 }
 
-pub async fn run(args: CredentialsArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: CredentialsArgs, session: &Session) -> CommandResult<ExitStatus> {
     let site = session.site()?;
     let credentials = session.credentials(&site)?;
     let around = CredentialsScope { site: &site, credentials: &credentials, session };
@@ -224,13 +223,13 @@ pub async fn run(args: CredentialsArgs, session: &Session) -> anyhow::Result<Exi
     Ok(ExitStatus::Success)
 }
 
-fn known(credentials: &Credentials, kind: Kind, name: &Name) -> anyhow::Result<Entry> {
+fn known(credentials: &Credentials, kind: Kind, name: &Name) -> CommandResult<Entry> {
     let entry = credentials.list()?.into_iter().find(|entry| entry.kind == kind && entry.name == *name);
     let message = format!("there is no {kind} credential of {name}");
     Ok(entry.ok_or(NotFound { message, hint: "run `apt-ci credentials list` to list the credentials" })?)
 }
 
-fn list(credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
+fn list(credentials: &Credentials, session: &Session) -> CommandResult<()> {
     let entries = credentials.list()?;
     if session.ui.is_json {
         return session.ui.json(&entries);
@@ -273,7 +272,7 @@ fn roles(roles: &BTreeSet<Role>) -> String {
 }
 
 /// Stores a secret, or replaces one.
-async fn set(args: SetArgs, is_rotation: bool, around: &CredentialsScope<'_>) -> anyhow::Result<()> {
+async fn set(args: SetArgs, is_rotation: bool, around: &CredentialsScope<'_>) -> CommandResult<()> {
     let CredentialsScope { site, credentials, session } = around;
     let SetArgs { which: SecretArgs { kind, name }, note, purpose, file, generate } = args;
     if kind == Kind::Launchpad {
@@ -348,7 +347,7 @@ async fn set(args: SetArgs, is_rotation: bool, around: &CredentialsScope<'_>) ->
     Ok(())
 }
 
-fn show(which: &SecretArgs, reveal: bool, credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
+fn show(which: &SecretArgs, reveal: bool, credentials: &Credentials, session: &Session) -> CommandResult<()> {
     let SecretArgs { kind, name } = which;
     let entry = known(credentials, *kind, name)?;
     let opened = if reveal { credentials.get(*kind, name)? } else { None };
@@ -382,7 +381,7 @@ fn show(which: &SecretArgs, reveal: bool, credentials: &Credentials, session: &S
 }
 
 /// Returns the kind of secrets in a file of another program.
-fn form(file: &Path, form: &FormatArgs) -> anyhow::Result<Kind> {
+fn form(file: &Path, form: &FormatArgs) -> CommandResult<Kind> {
     let by_ending = match file.extension().and_then(|extension| extension.to_str()) {
         Some("json") => Some(Kind::GithubHook),
         Some("txt") => Some(Kind::GithubStatus),
@@ -399,12 +398,7 @@ fn form(file: &Path, form: &FormatArgs) -> anyhow::Result<Kind> {
     }
 }
 
-async fn import(
-    file: &Path,
-    kind: &FormatArgs,
-    purpose: &Purpose,
-    around: &CredentialsScope<'_>,
-) -> anyhow::Result<()> {
+async fn import(file: &Path, kind: &FormatArgs, purpose: &Purpose, around: &CredentialsScope<'_>) -> CommandResult<()> {
     let CredentialsScope { credentials, session, .. } = around;
     let kind = form(file, kind)?;
     let text = read_text(file)?;
@@ -426,7 +420,7 @@ async fn import(
     Ok(())
 }
 
-fn export(file: &Path, kind: &FormatArgs, credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
+fn export(file: &Path, kind: &FormatArgs, credentials: &Credentials, session: &Session) -> CommandResult<()> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
     let kind = form(file, kind)?;

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use crate::results::query::releases;
 use crate::results::spelling::check_release;
 use crate::session::Session;
-use crate::ui::error::{NotFound, OperationFailed};
+use crate::ui::error::{CommandError, CommandResult, NotFound, OperationFailed};
 use crate::ui::exit::ExitStatus;
 use crate::ui::interrupt;
 use crate::ui::progress;
@@ -92,7 +92,7 @@ enum Command {
     },
 }
 
-pub async fn run(args: IndexArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: IndexArgs, session: &Session) -> CommandResult<ExitStatus> {
     let site = session.site()?;
     let store = session.store(&site)?;
     let path = Index::path(&site.cache_dir, &store);
@@ -154,7 +154,7 @@ async fn refresh(
     site: &Site,
     session: &Session,
     tells: bool,
-) -> anyhow::Result<Vec<String>> {
+) -> CommandResult<Vec<String>> {
     let mut containers = containers(args, store, site).await?;
     // Containers that are no longer in the store are removed from the index.
     for known in index.containers()? {
@@ -204,12 +204,12 @@ async fn refresh(
     }
     if let Some((name, error)) = last {
         let message = format!("the index of {name} is incomplete (`apt-ci index` continues)");
-        return Err(anyhow::Error::from(error).context(message));
+        return Err(CommandError::from(error).context(message));
     }
     Ok(refreshed.into_iter().map(|(name, _)| name).collect())
 }
 
-fn show(refreshed: &[(String, RefreshSummary)], session: &Session) -> anyhow::Result<()> {
+fn show(refreshed: &[(String, RefreshSummary)], session: &Session) -> CommandResult<()> {
     if session.ui.is_json {
         let one = |(name, refreshed): &(String, RefreshSummary)| {
             let RefreshSummary { added, removed, fetched, damaged } = refreshed;
@@ -245,7 +245,7 @@ fn show(refreshed: &[(String, RefreshSummary)], session: &Session) -> anyhow::Re
 }
 
 /// Returns the store's containers of the chosen releases.
-async fn containers(args: &IndexArgs, store: &Store, site: &Site) -> anyhow::Result<Vec<String>> {
+async fn containers(args: &IndexArgs, store: &Store, site: &Site) -> CommandResult<Vec<String>> {
     match store.containers().await {
         Ok(mut all) => {
             all.retain(|name| is_meant(name, &args.releases));
@@ -270,7 +270,7 @@ async fn follow(args: &IndexArgs, index: &Index, store: &Store, site: &Site, ses
     loop {
         let listening = async {
             let broker = session.broker(site).await?;
-            anyhow::Ok(broker.listen(Topic::TestComplete).await?)
+            Ok::<_, CommandError>(broker.listen(Topic::TestComplete).await?)
         };
         let outcome = match listening.await {
             Ok(listener) => {
@@ -293,7 +293,7 @@ async fn follow(args: &IndexArgs, index: &Index, store: &Store, site: &Site, ses
 }
 
 /// Listens until it is time for the next complete scan. `containers` are those that the index has completely.
-async fn heed(mut listener: Listener, containers: &[String], index: &Index, store: &Store) -> anyhow::Result<()> {
+async fn heed(mut listener: Listener, containers: &[String], index: &Index, store: &Store) -> CommandResult<()> {
     let time = if listener.hears() { SCAN_INTERVAL } else { UNANNOUNCED_SCAN_INTERVAL };
     let mut end = Instant::now() + time;
     let mut note = Instant::now() + NOTE_INTERVAL;

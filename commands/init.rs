@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use apt_ci::site::{TrustStore, shell_word};
 
 use crate::session::Session;
+use crate::ui::error::CommandResult;
 use crate::ui::exit::ExitStatus;
 
 /// Create a site: a git repository with a commented configuration
@@ -16,7 +17,7 @@ pub struct InitArgs {
     dir: PathBuf,
 }
 
-pub fn run(args: InitArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub fn run(args: InitArgs, session: &Session) -> CommandResult<ExitStatus> {
     let created = apt_ci::site::create(&std::path::absolute(&args.dir)?)?;
     // Its files were just written by this user.
     if let Err(error) = TrustStore::of_user(&session.environment).trust_new(&created.root) {

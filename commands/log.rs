@@ -1,6 +1,5 @@
 //! `apt-ci log`: the log of a run.
 
-use anyhow::Context;
 use apt_ci::result::Outcome;
 use apt_ci::runs::{Details, StoredRun};
 use apt_ci::store::{ObjectReader, Store, StoreError};
@@ -8,7 +7,7 @@ use tokio::io::AsyncReadExt;
 
 use crate::results::run_ref::{PlaceArgs, run_or_latest};
 use crate::session::Session;
-use crate::ui::error::{NotFound, OperationFailed};
+use crate::ui::error::{CommandResult, ErrorContext as _, NotFound, OperationFailed};
 use crate::ui::exit::ExitStatus;
 use crate::ui::pager;
 
@@ -41,7 +40,7 @@ pub struct LogArgs {
     follow: bool,
 }
 
-pub async fn run(args: LogArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: LogArgs, session: &Session) -> CommandResult<ExitStatus> {
     if args.follow {
         let PlaceArgs { release, architecture } = args.place;
         return crate::running::follow(args.run, release, architecture, session).await;
@@ -93,7 +92,7 @@ pub async fn run(args: LogArgs, session: &Session) -> anyhow::Result<ExitStatus>
 
 /// Returns the sections of the chosen tests, or `None` if no test failed. The result names the failed tests, so that
 /// the log can be shown while it arrives.
-async fn sections(args: &LogArgs, run: &StoredRun, store: &Store) -> anyhow::Result<Option<ObjectReader>> {
+async fn sections(args: &LogArgs, run: &StoredRun, store: &Store) -> CommandResult<Option<ObjectReader>> {
     let details = match run.details(store).await {
         Err(StoreError::NotFound(_)) => Details::default(),
         other => other?,

@@ -36,6 +36,7 @@ use std::process::ExitCode;
 use clap::{FromArgMatches, Parser, Subcommand};
 
 use session::{GlobalArgs, Session};
+use ui::error::{CommandError, CommandResult};
 use ui::exit::ExitStatus;
 
 /// Version of the program, with the commit that it was built from if that is known. `build.rs` sets it.
@@ -104,7 +105,7 @@ fn main() -> ExitCode {
     stack::enlarge();
     match stack::run(begin) {
         Ok(code) => code,
-        Err(error) => ui::error::report(&anyhow::Error::new(error).context("cannot start the program")),
+        Err(error) => ui::error::report(&CommandError::from(error).context("cannot start the program")),
     }
 }
 
@@ -122,7 +123,7 @@ fn begin() -> ExitCode {
         match tokio::runtime::Builder::new_current_thread().thread_stack_size(BLOCKING_STACK_SIZE).enable_all().build()
         {
             Ok(runtime) => runtime,
-            Err(error) => return ui::error::report(&anyhow::Error::new(error).context("cannot start the program")),
+            Err(error) => return ui::error::report(&CommandError::from(error).context("cannot start the program")),
         };
     let end = runtime.block_on(dispatch(cli.command, &session));
     // A pending lookup of a host name must not hold up the exit.
@@ -134,7 +135,7 @@ fn begin() -> ExitCode {
     }
 }
 
-async fn dispatch(command: Command, session: &Session) -> anyhow::Result<ExitStatus> {
+async fn dispatch(command: Command, session: &Session) -> CommandResult<ExitStatus> {
     match command {
         Command::Run(args) => run::run(args, session).await,
         Command::Worker(args) => worker::run(args, session).await,

@@ -7,12 +7,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, roman};
 
 use crate::help;
+use crate::ui::error::{CommandResult, ErrorContext as _};
 use crate::ui::exit::ExitStatus;
 
 /// Begins each text that roff renders. A page needs it once.
@@ -31,7 +31,7 @@ pub struct ManArgs {
     dir: PathBuf,
 }
 
-pub fn run<C: CommandFactory>(args: &ManArgs) -> anyhow::Result<ExitStatus> {
+pub fn run<C: CommandFactory>(args: &ManArgs) -> CommandResult<ExitStatus> {
     // Without the commit: the pages of a version stay the same.
     let mut command = help::complete(C::command()).version(env!("CARGO_PKG_VERSION")).disable_help_subcommand(true);
     command.build();
@@ -39,7 +39,7 @@ pub fn run<C: CommandFactory>(args: &ManArgs) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Success)
 }
 
-fn write_tree(command: &Command, parents: &[String], dir: &Path) -> anyhow::Result<()> {
+fn write_tree(command: &Command, parents: &[String], dir: &Path) -> CommandResult<()> {
     let path = dir.join(format!("{}.1", name(command)));
     let text = page(command, parents).context("cannot render a manual page")?;
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;

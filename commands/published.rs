@@ -9,13 +9,13 @@ use apt_ci::request::line::Submission;
 use apt_ci::site::Site;
 
 use crate::session::Session;
-use crate::ui::error::{BadInput, OperationFailed};
+use crate::ui::error::{BadInput, CommandResult, OperationFailed};
 
 const UNCHECKED_HINT: &str = "leave out --check to request the test anyway";
 
 /// Refuses a trigger that is not published in its release. Triggers of requests with a PPA are not checked: they may be
 /// in the PPA.
-pub async fn check(submissions: &[Submission], session: &Session, site: &Site) -> anyhow::Result<()> {
+pub async fn check(submissions: &[Submission], session: &Session, site: &Site) -> CommandResult<()> {
     let mut wanted: BTreeSet<(&Release, &Trigger)> = BTreeSet::new();
     let mut has_ppas = false;
     for Submission { queue, request } in submissions {

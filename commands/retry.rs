@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::Context as _;
 use apt_ci::request::line::Submission;
 use apt_ci::request::{SourcePackage, Text};
 use apt_ci::result::Outcome;
@@ -14,7 +13,7 @@ use crate::results::run_ref::{PlaceArgs, run_or_latest};
 use crate::results::spelling::check_places;
 use crate::session::Session;
 use crate::submit::{SubmitArgs, is_wanted, submit};
-use crate::ui::error::OperationFailed;
+use crate::ui::error::{CommandResult, ErrorContext as _, OperationFailed};
 use crate::ui::exit::ExitStatus;
 use crate::ui::when::Since;
 
@@ -63,7 +62,7 @@ pub struct RetryArgs {
     yes: bool,
 }
 
-pub async fn run(args: RetryArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: RetryArgs, session: &Session) -> CommandResult<ExitStatus> {
     let site = session.site()?;
     let store = session.store(&site)?;
     let mut runs: Vec<StoredRun> = Vec::new();

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use apt_ci::release::{Architecture, Context, QueueName, Release};
 use apt_ci::request::line::Submission;
 use apt_ci::request::{
@@ -17,7 +16,7 @@ use crate::help::heading::{QUEUEING, SOURCES, WAITING, WHAT};
 use crate::published;
 use crate::session::Session;
 use crate::submit::{SubmitArgs, submit};
-use crate::ui::error::BadInput;
+use crate::ui::error::{BadInput, CommandResult, ErrorContext as _};
 use crate::ui::exit::ExitStatus;
 use crate::wait;
 
@@ -184,7 +183,7 @@ pub struct RunArgs {
     packages: Vec<SourcePackage>,
 }
 
-pub async fn run(mut args: RunArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(mut args: RunArgs, session: &Session) -> CommandResult<ExitStatus> {
     if !args.watch.is_empty() {
         return wait::watch(&args.watch, session).await;
     }
@@ -215,7 +214,7 @@ pub async fn run(mut args: RunArgs, session: &Session) -> anyhow::Result<ExitSta
 }
 
 /// Returns one request for each package and architecture.
-fn requests(args: &RunArgs, site: &Site) -> anyhow::Result<Vec<Submission>> {
+fn requests(args: &RunArgs, site: &Site) -> CommandResult<Vec<Submission>> {
     let release = args.release.clone().context("no release given")?;
     let architectures = match (&args.architectures, site.architectures(&release)) {
         (given, _) if !given.is_empty() => given.clone(),
@@ -227,7 +226,7 @@ fn requests(args: &RunArgs, site: &Site) -> anyhow::Result<Vec<Submission>> {
         (_, Some(source), _) => Some(TestSource::BuildGit(source)),
         (.., source) => source.map(TestSource::TestBzr),
     };
-    let ppas = args.ppas.iter().map(|text| public_ppa(text)).collect::<anyhow::Result<Vec<Ppa>>>()?;
+    let ppas = args.ppas.iter().map(|text| public_ppa(text)).collect::<CommandResult<Vec<Ppa>>>()?;
     let parameters = Parameters {
         triggers: if args.baseline { vec![Trigger::baseline()] } else { args.triggers.clone() },
         ppas,
@@ -258,7 +257,7 @@ fn requests(args: &RunArgs, site: &Site) -> anyhow::Result<Vec<Submission>> {
 }
 
 /// Parses a PPA. Refuses one with a token, because every user of the machine can see command lines.
-pub fn public_ppa(text: &str) -> anyhow::Result<Ppa> {
+pub fn public_ppa(text: &str) -> CommandResult<Ppa> {
     // Checked before it is parsed, because errors of the parser quote the text.
     if text.contains('@') {
         let message =
@@ -290,7 +289,7 @@ fn unknown_release(release: &Release, site: &Site) -> BadInput {
     }
 }
 
-async fn read_batch(file: &PathBuf, requester: Option<&Text>) -> anyhow::Result<Vec<Submission>> {
+async fn read_batch(file: &PathBuf, requester: Option<&Text>) -> CommandResult<Vec<Submission>> {
     let name = if file.as_os_str() == "-" { "standard input".to_owned() } else { file.display().to_string() };
     let mut bytes = Vec::new();
     let read = if file.as_os_str() == "-" {

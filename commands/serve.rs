@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 
-use anyhow::Context as _;
 use apt_ci::pulls::journal::Journal;
 use apt_ci::pulls::keyring::Keyring;
 use apt_ci::web::{self, Parts};
@@ -11,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::session::Session;
+use crate::ui::error::{CommandResult, ErrorContext as _};
 use crate::ui::exit::ExitStatus;
 
 /// Run the web service for test requests and for GitHub and GitLab webhooks
@@ -37,7 +37,7 @@ pub struct ServeArgs {
     listen: Option<SocketAddr>,
 }
 
-pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: ServeArgs, session: &Session) -> CommandResult<ExitStatus> {
     let stop = stop_on_signals()?;
     let site = session.site()?;
     let credentials = session.credentials(&site)?;

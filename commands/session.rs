@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
 use apt_ci::broker::{Broker, BrokerError, QueueState, QueueUrl};
 use apt_ci::environment::Environment;
 use apt_ci::release::QueueName;
@@ -12,7 +11,7 @@ use apt_ci::site::{Lookup, Origin, Site, SiteError, TrustStore};
 use apt_ci::store::{Store, StoreUrl, swift};
 use secrecy::SecretString;
 
-use crate::ui::error::BadInput;
+use crate::ui::error::{BadInput, CommandResult, ErrorContext as _};
 use crate::ui::{ColorChoice, Ui, ask};
 
 /// Options that every subcommand takes.
@@ -99,16 +98,16 @@ impl Session {
 
     /// Returns the site that the options, the environment and the working directory lead to. A site that was only found
     /// has to be trusted.
-    pub fn site(&self) -> anyhow::Result<Site> {
+    pub fn site(&self) -> CommandResult<Site> {
         self.lookup(Site::find)
     }
 
     /// Returns that site whether it is trusted or not, only to show its settings.
-    pub fn inspected_site(&self) -> anyhow::Result<Site> {
+    pub fn inspected_site(&self) -> CommandResult<Site> {
         self.lookup(Site::inspect)
     }
 
-    fn lookup(&self, find: impl FnOnce(&Lookup<'_>) -> Result<Site, SiteError>) -> anyhow::Result<Site> {
+    fn lookup(&self, find: impl FnOnce(&Lookup<'_>) -> Result<Site, SiteError>) -> CommandResult<Site> {
         let working_dir = std::env::current_dir().context("cannot get the working directory")?;
         Ok(find(&Lookup {
             site: self.global.site.as_deref(),
@@ -125,14 +124,14 @@ impl Session {
     }
 
     /// Connects to the site's queue.
-    pub async fn broker(&self, site: &Site) -> anyhow::Result<Broker> {
+    pub async fn broker(&self, site: &Site) -> CommandResult<Broker> {
         use_one_tls_provider();
         Ok(Broker::connect(&self.queue_url(site)?).await?)
     }
 
     /// Returns the address of the queue with its password: from the file that the site names, or else from the site's
     /// credentials, if that password is for this server.
-    fn queue_url(&self, site: &Site) -> anyhow::Result<QueueUrl> {
+    fn queue_url(&self, site: &Site) -> CommandResult<QueueUrl> {
         let url = site.queue_url()?;
         let QueueUrl::Amqp(amqp) = &url else { return Ok(url) };
         let Some(user) = amqp.user().filter(|_| !amqp.has_password() && site.root.is_some()) else { return Ok(url) };
@@ -148,7 +147,7 @@ impl Session {
     }
 
     /// Returns the site's credentials, as far as this user can decrypt them.
-    pub fn credentials(&self, site: &Site) -> anyhow::Result<Credentials> {
+    pub fn credentials(&self, site: &Site) -> CommandResult<Credentials> {
         let files = match self.environment.get("APT_CI_IDENTITY") {
             Some(file) => vec![PathBuf::from(file)],
             None => {
@@ -163,7 +162,7 @@ impl Session {
     }
 
     /// Returns the site's credentials for a command that encrypts some, once every recipient is confirmed.
-    pub async fn credentials_to_change(&self, site: &Site) -> anyhow::Result<Credentials> {
+    pub async fn credentials_to_change(&self, site: &Site) -> CommandResult<Credentials> {
         let credentials = self.credentials(site)?;
         self.confirm_recipients(&credentials).await?;
         Ok(credentials)
@@ -173,18 +172,18 @@ impl Session {
     ///
     /// # Errors
     /// When there are some and the user cannot be asked, or declines.
-    pub async fn confirm_recipients(&self, credentials: &Credentials) -> anyhow::Result<()> {
+    pub async fn confirm_recipients(&self, credentials: &Credentials) -> CommandResult<()> {
         self.confirm(credentials, credentials.unconfirmed()?).await
     }
 
     /// Asks the user to confirm recipients other than the one that is being added.
-    pub async fn confirm_others(&self, credentials: &Credentials, added: &Recipient) -> anyhow::Result<()> {
+    pub async fn confirm_others(&self, credentials: &Credentials, added: &Recipient) -> CommandResult<()> {
         let mut missing = credentials.unconfirmed()?;
         missing.retain(|recipient| !recipient.is_same(added));
         self.confirm(credentials, missing).await
     }
 
-    async fn confirm(&self, credentials: &Credentials, missing: Vec<Recipient>) -> anyhow::Result<()> {
+    async fn confirm(&self, credentials: &Credentials, missing: Vec<Recipient>) -> CommandResult<()> {
         if !missing.is_empty() {
             let lines: Vec<String> = missing.iter().map(Recipient::line).collect();
             if ask::require_terminal().is_err() {
@@ -213,7 +212,7 @@ impl Session {
     }
 
     /// Opens the site's store.
-    pub fn store(&self, site: &Site) -> anyhow::Result<Store> {
+    pub fn store(&self, site: &Site) -> CommandResult<Store> {
         use_one_tls_provider();
         if let StoreUrl::Folder(folder) = &site.store.value
             && folder.exists()
@@ -236,7 +235,7 @@ impl Session {
 
 impl Session {
     /// Returns the password for Swift from the site's credentials, if the login has no secret yet.
-    fn swift_password(&self, site: &Site) -> anyhow::Result<Option<SecretString>> {
+    fn swift_password(&self, site: &Site) -> CommandResult<Option<SecretString>> {
         let Some(login) = swift::login(&site.swift, &self.environment)?.filter(|login| !login.has_secret) else {
             return Ok(None);
         };

@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use apt_ci::site::{SITE_FILE, TrustStore, TrustedSite, shell_word};
 use clap::Subcommand;
 use serde_json::json;
 
 use crate::session::Session;
-use crate::ui::error::{BadInput, NotFound};
+use crate::ui::error::{BadInput, CommandResult, ErrorContext as _, NotFound};
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
 
@@ -47,7 +46,7 @@ enum Command {
     },
 }
 
-pub fn run(args: SiteArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub fn run(args: SiteArgs, session: &Session) -> CommandResult<ExitStatus> {
     let store = TrustStore::of_user(&session.environment);
     match args.command {
         Command::Trust { list: true, .. } => list(&store.list()?, session)?,
@@ -82,7 +81,7 @@ pub fn run(args: SiteArgs, session: &Session) -> anyhow::Result<ExitStatus> {
 }
 
 /// Returns the absolute path of the site's folder.
-fn folder(given: Option<PathBuf>, session: &Session) -> anyhow::Result<PathBuf> {
+fn folder(given: Option<PathBuf>, session: &Session) -> CommandResult<PathBuf> {
     if let Some(dir) = given {
         let dir = std::path::absolute(&dir).with_context(|| format!("cannot find {}", dir.display()))?;
         // As with --site, the file stands for its folder.
@@ -95,7 +94,7 @@ fn folder(given: Option<PathBuf>, session: &Session) -> anyhow::Result<PathBuf> 
     })
 }
 
-fn list(sites: &[TrustedSite], session: &Session) -> anyhow::Result<()> {
+fn list(sites: &[TrustedSite], session: &Session) -> CommandResult<()> {
     if session.ui.is_json {
         return session.ui.json(&sites);
     }

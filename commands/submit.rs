@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashSet};
 use std::iter::repeat_with;
 
-use anyhow::{Context as _, anyhow};
 use apt_ci::broker::{Broker, BrokerError};
 use apt_ci::duplicates::{self, Duplicate, DuplicateState};
 use apt_ci::follow::FollowedRequest;
@@ -17,7 +16,7 @@ use serde_json::json;
 
 use crate::help::heading::{QUEUEING, WAITING};
 use crate::session::Session;
-use crate::ui::error::OperationFailed;
+use crate::ui::error::{CommandError, CommandResult, ErrorContext as _, OperationFailed};
 use crate::ui::exit::ExitStatus;
 use crate::ui::interrupt;
 use crate::ui::short_id::ShortIds;
@@ -40,7 +39,7 @@ const MAX_NAMED: usize = 20;
 ///
 /// # Errors
 /// When the user would have to be asked, and cannot be.
-pub async fn is_wanted(count: usize, yes: bool, session: &Session) -> anyhow::Result<bool> {
+pub async fn is_wanted(count: usize, yes: bool, session: &Session) -> CommandResult<bool> {
     if count <= MAX_UNCONFIRMED || yes {
         return Ok(true);
     }
@@ -84,7 +83,7 @@ pub async fn submit(
     args: &SubmitArgs,
     session: &Session,
     site: &Site,
-) -> anyhow::Result<ExitStatus> {
+) -> CommandResult<ExitStatus> {
     for Submission { queue, request } in &submissions {
         site.pockets.check(request, &queue.release).map_err(|error| crate::ui::error::BadInput {
             message: format!("{}: {error}", request.package()),
@@ -139,18 +138,16 @@ pub async fn submit(
         bar.set_position(confirmed as u64);
     };
     let result = tokio::select! {
-        result = broker.submit_again(&new, &args.sent_before, &known, &mut count) => result.map_err(anyhow::Error::from),
+        result = broker.submit_again(&new, &args.sent_before, &known, &mut count) => result.map_err(Incomplete::Broker),
         // The user has to learn what is queued.
-        _ = interrupt::ctrl_c() => Err(anyhow!("interrupted")),
+        _ = interrupt::ctrl_c() => Err(Incomplete::Interrupted),
     };
     bar.finish_and_clear();
     let confirmed = match &result {
         Ok(()) => new.len(),
-        Err(error) => match error.downcast_ref() {
-            Some(BrokerError::Unconfirmed { confirmed, .. }) => *confirmed,
-            Some(_) => 0,
-            None => durable,
-        },
+        Err(Incomplete::Broker(BrokerError::Unconfirmed { confirmed, .. })) => *confirmed,
+        Err(Incomplete::Broker(_)) => 0,
+        Err(Incomplete::Interrupted) => durable,
     };
     note(&new[..confirmed], &notes, &broker).await;
     if let (Ok(()), Some(store)) = (&result, &store) {
@@ -168,32 +165,45 @@ pub async fn submit(
     Ok(ExitStatus::Success)
 }
 
+/// End of a submission before all requests are confirmed.
+enum Incomplete {
+    /// The user pressed Ctrl-C.
+    Interrupted,
+    /// The broker failed.
+    Broker(BrokerError),
+}
+
+impl From<Incomplete> for CommandError {
+    fn from(error: Incomplete) -> Self {
+        match error {
+            Incomplete::Interrupted => Self::failure("interrupted"),
+            Incomplete::Broker(error) => error.into(),
+        }
+    }
+}
+
 /// Returns the error of an incomplete submission. Requests that may be queued or not are saved to a file, with their
 /// ids.
 fn unconfirmed(
-    error: anyhow::Error,
+    error: Incomplete,
     new: &[Submission],
     confirmed: usize,
     args: &SubmitArgs,
     site: &Site,
-) -> anyhow::Error {
-    let is_unknown = match error.downcast_ref::<BrokerError>() {
-        Some(BrokerError::Unconfirmed { .. }) => true,
-        // All other errors of the broker occur before anything is sent.
-        Some(_) => false,
-        None => true,
-    };
+) -> CommandError {
     let rest = &new[confirmed.min(new.len())..];
-    if !is_unknown || rest.is_empty() {
-        return error;
+    if rest.is_empty() {
+        return error.into();
     }
-    let record = UndoFile::of_now(site, "unconfirmed");
-    let message = match error.is::<BrokerError>() {
-        true => error.to_string(),
-        false => {
-            format!("{error}: the requests printed above are queued; any of the other {} may be queued", rest.len())
+    let message = match error {
+        Incomplete::Interrupted => {
+            format!("interrupted: the requests printed above are queued; any of the other {} may be queued", rest.len())
         }
+        Incomplete::Broker(error @ BrokerError::Unconfirmed { .. }) => error.to_string(),
+        // All other errors of the broker occur before anything is sent.
+        Incomplete::Broker(error) => return error.into(),
     };
+    let record = UndoFile::of_now(site, "unconfirmed");
     let written = rest.chunk_by(|one, next| one.queue == next.queue).try_for_each(|some| {
         let bodies: Vec<String> = some.iter().map(|one| one.request.to_wire()).collect();
         let bodies: Vec<&[u8]> = bodies.iter().map(String::as_bytes).collect();
@@ -268,7 +278,7 @@ async fn duplicates(
     notes: &Notes,
     session: &Session,
     site: &Site,
-) -> anyhow::Result<Vec<Option<Duplicate>>> {
+) -> CommandResult<Vec<Option<Duplicate>>> {
     match duplicates::find(submissions, broker, notes).await {
         // A user may have only the right to submit.
         Err(error @ (BrokerError::Refused { .. } | BrokerError::Denied { .. })) => {
@@ -286,7 +296,7 @@ async fn duplicates(
     }
 }
 
-fn show(queued: &[Submission], already: &[(Submission, Duplicate)], session: &Session) -> anyhow::Result<()> {
+fn show(queued: &[Submission], already: &[(Submission, Duplicate)], session: &Session) -> CommandResult<()> {
     let id = |request: &Request| request.uuid().map(ToString::to_string).unwrap_or_default();
     if session.ui.is_json {
         let one = |submission: &Submission, uuid: &str, state: &str| {

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::request_ref::{self, Candidate};
 use crate::session::{Session, inspect};
-use crate::ui::error::{BadInput, NotFound};
+use crate::ui::error::{BadInput, CommandError, CommandResult, NotFound};
 use crate::ui::exit::ExitStatus;
 use crate::ui::interrupt;
 use crate::ui::plain::plain;
@@ -46,7 +46,7 @@ pub async fn wait(
     broker: &Broker,
     store: &Store,
     session: &Session,
-) -> anyhow::Result<ExitStatus> {
+) -> CommandResult<ExitStatus> {
     let mut follower = Follower::new(broker, store);
     let view = View::new(&followed, session);
     let mut failures = 0;
@@ -69,7 +69,7 @@ pub async fn wait(
                     view.end();
                     let again =
                         format!("the tests continue (`apt-ci run --watch {}` waits for them again)", open(&followed));
-                    return Err(anyhow::Error::from(error).context(again));
+                    return Err(CommandError::from(error).context(again));
                 }
                 if failures == 1 {
                     session.ui.warn(format!("cannot look up the requests: {error}; trying again"));
@@ -118,7 +118,7 @@ impl UnservedQueues {
 }
 
 /// Waits for requests of earlier calls, each named by its id or the beginning of it.
-pub async fn watch(texts: &[RequestId], session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn watch(texts: &[RequestId], session: &Session) -> CommandResult<ExitStatus> {
     let site = session.site()?;
     let store = session.store(&site)?;
     let broker = session.broker(&site).await?;
@@ -128,7 +128,7 @@ pub async fn watch(texts: &[RequestId], session: &Session) -> anyhow::Result<Exi
         let mut looks = 1;
         let found = loop {
             match find(text, &broker, &store, &site).await {
-                Err(error) if error.is::<NotFound>() && looks < MAX_POLLS => {
+                Err(error) if error.is_not_found() && looks < MAX_POLLS => {
                     looks += 1;
                     tokio::time::sleep(POLL_INTERVAL / 4).await;
                 }
@@ -145,7 +145,7 @@ pub async fn watch(texts: &[RequestId], session: &Session) -> anyhow::Result<Exi
 }
 
 /// Finds a request where it is now: with a worker, in a queue, or among the results.
-async fn find(text: &RequestId, broker: &Broker, store: &Store, site: &Site) -> anyhow::Result<FollowedRequest> {
+async fn find(text: &RequestId, broker: &Broker, store: &Store, site: &Site) -> CommandResult<FollowedRequest> {
     let mut snapshot = Snapshot::default();
     snapshot.add_running(broker).await?;
     // A running test that is named by its whole id is found without listing queues.
@@ -175,7 +175,7 @@ async fn find(text: &RequestId, broker: &Broker, store: &Store, site: &Site) -> 
     if let Some(opaque) = snapshot.hidden().values().next() {
         let message =
             format!("request {text} is not running, has no result, and may be in a queue that cannot be listed");
-        return Err(anyhow::Error::from(BrokerError::Opaque(Box::new(opaque.clone()))).context(message));
+        return Err(CommandError::from(BrokerError::Opaque(Box::new(opaque.clone()))).context(message));
     }
     let message = format!("no request {text} is queued or running, and the site's releases have no result for it");
     let hint = "run `apt-ci running` to list running tests, `apt-ci queues QUEUE` for queued requests, \
@@ -184,7 +184,7 @@ async fn find(text: &RequestId, broker: &Broker, store: &Store, site: &Site) -> 
 }
 
 /// Finds a request among the results of the site's releases.
-async fn finished(text: &str, store: &Store, site: &Site) -> anyhow::Result<Option<FollowedRequest>> {
+async fn finished(text: &str, store: &Store, site: &Site) -> CommandResult<Option<FollowedRequest>> {
     let mut found: Vec<(RequestId, StoredRun)> = Vec::new();
     for release in site.releases.value.keys() {
         // Newest first: of a request with several runs, the last one counts.
@@ -209,7 +209,7 @@ fn place_of<'a>(text: &str, ids: impl Iterator<Item = &'a str>) -> Result<Option
     request_ref::find(text, ids.map(|id| Candidate { id, package: None }))
 }
 
-fn interrupted(followed: &[FollowedRequest], view: View, session: &Session) -> anyhow::Result<ExitStatus> {
+fn interrupted(followed: &[FollowedRequest], view: View, session: &Session) -> CommandResult<ExitStatus> {
     view.end();
     session.ui.note(format!("The tests continue. Run `apt-ci run --watch {}` to wait for them again.", open(followed)));
     Ok(ExitStatus::Interrupted)
@@ -251,7 +251,7 @@ impl View {
         Self::Lines(all, lines)
     }
 
-    fn show(&self, followed: &[FollowedRequest], changed: &[StageChange], session: &Session) -> anyhow::Result<()> {
+    fn show(&self, followed: &[FollowedRequest], changed: &[StageChange], session: &Session) -> CommandResult<()> {
         match self {
             Self::Lines(_, lines) => {
                 for (one, line) in followed.iter().zip(lines) {
@@ -342,7 +342,7 @@ fn summary(followed: &[FollowedRequest]) -> String {
     )
 }
 
-fn results(followed: &[FollowedRequest], session: &Session) -> anyhow::Result<()> {
+fn results(followed: &[FollowedRequest], session: &Session) -> CommandResult<()> {
     let rows: Vec<Vec<Cell>> = followed
         .iter()
         .map(|one| {

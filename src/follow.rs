@@ -217,7 +217,7 @@ impl FollowedRequest {
 /// Error while requests are followed.
 #[derive(Debug, thiserror::Error)]
 pub enum FollowError {
-    /// The broker failed. Not transparent, so that the reporter finds the cause and its hint.
+    /// The broker failed.
     #[error("{0}")]
     Broker(#[from] BrokerError),
     /// The store failed.

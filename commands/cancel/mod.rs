@@ -18,7 +18,7 @@ use tokio::time::sleep;
 use crate::request_ref::{self, Candidate};
 use crate::session::Session;
 use crate::ui::ask;
-use crate::ui::error::{NotFound, OperationFailed};
+use crate::ui::error::{CommandError, CommandResult, NotFound, OperationFailed};
 use crate::ui::exit::ExitStatus;
 use crate::ui::opaque_lines;
 use crate::ui::redacted_value::RedactedValue;
@@ -101,7 +101,7 @@ enum RequestOutcome {
     Planned,
 }
 
-pub async fn run(args: CancelArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: CancelArgs, session: &Session) -> CommandResult<ExitStatus> {
     let site = session.site()?;
     let broker = session.broker(&site).await?;
     // All requests are looked up before the first is changed.
@@ -192,7 +192,7 @@ impl Canceller<'_> {
         &self,
         mut meant: Vec<FoundRequest>,
         ended: &mut Vec<(FoundRequest, RequestOutcome)>,
-    ) -> anyhow::Result<()> {
+    ) -> CommandResult<()> {
         for look in 1.. {
             let (removed, mut failure) = self.remove(&meant).await;
             let mut open = Vec::new();
@@ -235,7 +235,7 @@ impl Canceller<'_> {
 
     /// Removes queued requests from their queues. Returns the ids of the removed ones, and the failure after that, if
     /// any.
-    async fn remove(&self, meant: &[FoundRequest]) -> (HashSet<String>, Option<anyhow::Error>) {
+    async fn remove(&self, meant: &[FoundRequest]) -> (HashSet<String>, Option<CommandError>) {
         if self.requeue {
             return (HashSet::new(), None);
         }
@@ -248,7 +248,7 @@ impl Canceller<'_> {
     }
 
     /// Tells its worker to cancel a test. Returns `None` if no worker has the request any longer.
-    async fn end(&self, found: &FoundRequest) -> anyhow::Result<Option<RequestOutcome>> {
+    async fn end(&self, found: &FoundRequest) -> CommandResult<Option<RequestOutcome>> {
         let wish = CancelRequest { uuid: found.uuid.clone(), by: self.by.clone(), requeue: self.requeue };
         Ok(match self.broker.cancel(&wish).await? {
             CancelOutcome::Cancelled => Some(RequestOutcome::Cancelled),
@@ -264,7 +264,7 @@ async fn matching(
     broker: &Broker,
     site: &Site,
     session: &Session,
-) -> anyhow::Result<Option<Vec<FoundRequest>>> {
+) -> CommandResult<Option<Vec<FoundRequest>>> {
     let VisibleRequests { requests: mut meant, without_id, opaque, blocked } = everything(broker, site).await?;
     if let Some(opaque) = opaque {
         session.ui.warn_lines(format!("not all queued requests can be searched: {}", opaque_lines(&opaque)));
@@ -296,7 +296,7 @@ async fn matching(
 }
 
 /// Shows the requests that the user has to confirm. Nothing of them is cut.
-fn show(meant: &[FoundRequest], session: &Session) -> anyhow::Result<()> {
+fn show(meant: &[FoundRequest], session: &Session) -> CommandResult<()> {
     const COLUMNS: [Column<'_>; 5] = [
         Column::new("STATE"),
         Column::new("QUEUE"),
@@ -336,7 +336,7 @@ fn question(meant: &[FoundRequest], requeue: bool) -> String {
 }
 
 /// Returns the requests that the texts name, each once.
-async fn look_up(texts: &[String], broker: &Broker, site: &Site) -> anyhow::Result<Vec<FoundRequest>> {
+async fn look_up(texts: &[String], broker: &Broker, site: &Site) -> CommandResult<Vec<FoundRequest>> {
     // Running tests that are named by their whole ids are found without listing queues.
     let mut seen = running(broker).await?;
     for look in 1.. {
@@ -363,12 +363,12 @@ async fn look_up(texts: &[String], broker: &Broker, site: &Site) -> anyhow::Resu
         };
         if look == MAX_POLLS {
             if let Some(blocked) = seen.blocked {
-                return Err(anyhow::Error::from(blocked)
+                return Err(CommandError::from(blocked)
                     .context(format!("request {missing} is not queued, and running tests cannot be searched now")));
             }
             if let Some(opaque) = seen.opaque {
                 let message = format!("no running or queued request {missing} found in the site's queues");
-                return Err(anyhow::Error::from(BrokerError::Opaque(Box::new(opaque))).context(message));
+                return Err(CommandError::from(BrokerError::Opaque(Box::new(opaque))).context(message));
             }
             let message = format!("no request {missing} is running or queued in the site's queues");
             let hint = "run `apt-ci running` to list running tests, `apt-ci queues QUEUE` to list queued requests";
@@ -380,7 +380,7 @@ async fn look_up(texts: &[String], broker: &Broker, site: &Site) -> anyhow::Resu
 }
 
 /// Refuses a text that may mean other requests, too, which cannot be seen. A whole id means one.
-fn must_be_only(text: &str, id: &str, seen: &VisibleRequests) -> anyhow::Result<()> {
+fn must_be_only(text: &str, id: &str, seen: &VisibleRequests) -> CommandResult<()> {
     let reason = match (&seen.blocked, &seen.opaque) {
         _ if text == id => return Ok(()),
         (Some(blocked), _) => blocked.to_string(),
@@ -403,7 +403,7 @@ struct VisibleRequests {
     blocked: Option<BrokerError>,
 }
 
-async fn running(broker: &Broker) -> anyhow::Result<VisibleRequests> {
+async fn running(broker: &Broker) -> CommandResult<VisibleRequests> {
     let (tests, blocked) = match broker.running().await {
         Err(blocked @ BrokerError::Blocked { .. }) => (Vec::new(), Some(blocked)),
         tests => (tests?, None),
@@ -420,7 +420,7 @@ async fn running(broker: &Broker) -> anyhow::Result<VisibleRequests> {
 }
 
 /// Returns all running and queued requests that can be seen.
-async fn everything(broker: &Broker, site: &Site) -> anyhow::Result<VisibleRequests> {
+async fn everything(broker: &Broker, site: &Site) -> CommandResult<VisibleRequests> {
     let mut seen = running(broker).await?;
     let mut ids: HashSet<String> = seen.requests.iter().map(|found| found.uuid.clone()).collect();
     let (queued, opaque) = queued::all(broker, site).await?;
@@ -486,7 +486,7 @@ mod tests {
         for text in ["gzip", "aa"] {
             let error = must_be_only(text, "aa-1", &seen).unwrap_err();
             assert!(error.to_string().contains("cannot list debci-noble-amd64"), "{error}");
-            assert!(error.downcast::<OperationFailed>().unwrap().hint.contains("give the full id"));
+            assert!(error.hint().unwrap().contains("give the full id"));
         }
     }
 }

@@ -9,6 +9,7 @@ use apt_ci::request::{Request, RequestId};
 use apt_ci::site::Site;
 
 use crate::session::inspect;
+use crate::ui::error::{CommandError, CommandResult};
 use crate::undo_file::UndoFile;
 
 /// A request that no worker has.
@@ -19,7 +20,7 @@ pub struct QueuedRequest {
 }
 
 /// Returns the ready and delayed requests of the site's queues, and why others cannot be seen, for one such queue.
-pub async fn all(broker: &Broker, site: &Site) -> anyhow::Result<(Vec<QueuedRequest>, Option<Opaque>)> {
+pub async fn all(broker: &Broker, site: &Site) -> CommandResult<(Vec<QueuedRequest>, Option<Opaque>)> {
     let mut snapshot = Snapshot::default();
     snapshot.add_queues(broker, &inspect(broker, &site.queues(), site).await?).await?;
     let queued = |located: &LocatedRequest| {
@@ -40,7 +41,7 @@ pub async fn take_out(
     broker: &Broker,
     queued: &[&QueuedRequest],
     record: &UndoFile,
-) -> (HashSet<RequestId>, anyhow::Result<()>) {
+) -> (HashSet<RequestId>, CommandResult<()>) {
     let mut wanted: BTreeMap<(&QueueName, bool), HashSet<RequestId>> = BTreeMap::new();
     for QueuedRequest { request, queue, pile } in queued {
         let id = request.uuid().cloned();
@@ -82,7 +83,7 @@ pub async fn take_out(
                     .exists()
                     .then(|| format!("some requests recorded in {} may still be in {queue}", path.display()));
                 let context = recorded.unwrap_or_else(|| format!("in queue {queue}"));
-                return (taken, Err(anyhow::Error::from(error).context(context)));
+                return (taken, Err(CommandError::from(error).context(context)));
             }
         }
     }

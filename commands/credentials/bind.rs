@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::purpose::{CredentialsScope, Purpose};
 use super::{known, roles};
 use crate::ui::ask;
+use crate::ui::error::CommandResult;
 use crate::ui::exit::ExitStatus;
 
 /// Binds one secret, or all unbound ones, after naming each with its purpose. A secret that cannot be bound does not
@@ -15,7 +16,7 @@ pub async fn bind(
     purpose: &Purpose,
     yes: bool,
     around: &CredentialsScope<'_>,
-) -> anyhow::Result<ExitStatus> {
+) -> CommandResult<ExitStatus> {
     let CredentialsScope { site, credentials, session } = around;
     let is_service_known = site.web_url.is_some() || purpose.service.is_some();
     let is_done = |opened: &OpenedCredential| opened.is_bound() && !(opened.needs_service() && is_service_known);

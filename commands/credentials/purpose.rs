@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use crate::session::Session;
 use crate::ui::ask;
-use crate::ui::error::BadInput;
+use crate::ui::error::{BadInput, CommandResult};
 use crate::ui::redacted_value::RedactedValue;
 
 /// Heading of the options that say what a secret is for.
@@ -60,7 +60,7 @@ impl Purpose {
         name: &Name,
         note: Option<String>,
         around: &CredentialsScope<'_>,
-    ) -> anyhow::Result<Details> {
+    ) -> CommandResult<Details> {
         if let Some(server) = self.server.as_ref().filter(|server| server.is_broker() != (kind == Kind::Queue)) {
             let schemes = if kind == Kind::Queue { "amqps:// or amqp://" } else { "https:// or http://" };
             let message = format!("cannot use {server} for a {kind} credential: the address must begin with {schemes}");
@@ -82,7 +82,7 @@ impl Purpose {
     }
 
     /// Warns about flags that have no effect yet.
-    pub fn warn(&self, around: &CredentialsScope<'_>) -> anyhow::Result<()> {
+    pub fn warn(&self, around: &CredentialsScope<'_>) -> CommandResult<()> {
         let CredentialsScope { site, credentials, session } = around;
         let is_plain = |server: &&ServerIdentity| !server.is_private() && site.plain_text.value != PlainText::Allow;
         if let Some(server) = self.server.as_ref().filter(is_plain) {
@@ -117,7 +117,7 @@ pub struct CredentialsScope<'a> {
 
 impl CredentialsScope<'_> {
     /// Returns what would be stored. The user has to confirm a purpose that was neither given nor confirmed before.
-    pub async fn agreed(&self, kind: Kind, name: &Name, details: &Details) -> anyhow::Result<Entry> {
+    pub async fn agreed(&self, kind: Kind, name: &Name, details: &Details) -> CommandResult<Entry> {
         let planned = self.credentials.planned(kind, name, details, Timestamp::now())?;
         if let Err(unagreed) = planned.check() {
             if ask::require_terminal().is_err() {
@@ -138,7 +138,7 @@ impl CredentialsScope<'_> {
     }
 
     /// Returns the server that follows from the site's settings.
-    fn usual_server(&self, kind: Kind, name: &Name) -> anyhow::Result<Option<ServerIdentity>> {
+    fn usual_server(&self, kind: Kind, name: &Name) -> CommandResult<Option<ServerIdentity>> {
         let forge = match kind {
             Kind::Queue => {
                 return Ok(match &self.site.queue.value {

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Recipients, roles, rotations};
 use crate::session::Session;
 use crate::ui::ask;
-use crate::ui::error::BadInput;
+use crate::ui::error::{BadInput, CommandResult};
 use crate::ui::exit::ExitStatus;
 use crate::ui::secret::read_text;
 use crate::ui::table::{self, Cell, Column};
@@ -20,7 +20,7 @@ pub async fn run(
     site: &Site,
     credentials: &Credentials,
     session: &Session,
-) -> anyhow::Result<ExitStatus> {
+) -> CommandResult<ExitStatus> {
     match command {
         Recipients::List => list(&credentials.known_recipients()?, session)?,
         Recipients::Add { key, roles } => add(&key, roles, site, credentials, session).await?,
@@ -53,7 +53,7 @@ fn shown_roles(recipient: &Recipient) -> String {
     recipient.roles().map_or("none: opens all".to_owned(), roles)
 }
 
-fn list(recipients: &[KnownRecipient], session: &Session) -> anyhow::Result<()> {
+fn list(recipients: &[KnownRecipient], session: &Session) -> CommandResult<()> {
     if session.ui.is_json {
         let all: Vec<_> = recipients
             .iter()
@@ -102,7 +102,7 @@ async fn add(
     site: &Site,
     credentials: &Credentials,
     session: &Session,
-) -> anyhow::Result<()> {
+) -> CommandResult<()> {
     let is_file = |word: &String| !word.contains(' ') && !word.starts_with("ssh-");
     let text = match key {
         [one] if is_file(one) || Path::new(one).is_file() => read_text(Path::new(one))?,
@@ -159,7 +159,7 @@ async fn add(
     Ok(())
 }
 
-async fn confirm(yes: bool, credentials: &Credentials, session: &Session) -> anyhow::Result<ExitStatus> {
+async fn confirm(yes: bool, credentials: &Credentials, session: &Session) -> CommandResult<ExitStatus> {
     let missing = credentials.unconfirmed()?;
     if missing.is_empty() {
         session.ui.note("All recipients are confirmed.");

@@ -19,7 +19,7 @@ use secrecy::SecretString;
 use tokio::time::{Instant, sleep};
 
 use crate::session::Session;
-use crate::ui::error::{BadInput, NotFound};
+use crate::ui::error::{BadInput, CommandResult, NotFound};
 use crate::ui::redacted_value::RedactedValue;
 use crate::ui::{ask, secret};
 
@@ -50,7 +50,7 @@ pub struct TokenFile {
 
 impl TokenFile {
     /// Returns the token for this server, if one is given in a file or a variable.
-    pub fn given(&self, forge: Forge, api: &ServerUrl, session: &Session) -> anyhow::Result<Option<SecretString>> {
+    pub fn given(&self, forge: Forge, api: &ServerUrl, session: &Session) -> CommandResult<Option<SecretString>> {
         if let Some(file) = &self.token_file {
             let text = secret::read_text(file)?;
             let token = text.trim();
@@ -67,7 +67,7 @@ impl TokenFile {
     }
 
     /// Returns the token. Asks the user if none is given.
-    pub async fn needed(&self, forge: Forge, api: &ServerUrl, session: &Session) -> anyhow::Result<SecretString> {
+    pub async fn needed(&self, forge: Forge, api: &ServerUrl, session: &Session) -> CommandResult<SecretString> {
         if let Some(token) = self.given(forge, api, session)? {
             return Ok(token);
         }
@@ -129,7 +129,7 @@ pub fn service(site: &Site) -> Result<ServerUrl, BadInput> {
 }
 
 /// Returns the declared hooks of a forge.
-pub fn hooks_of(forge: Forge, site: &Site) -> anyhow::Result<Vec<Hook>> {
+pub fn hooks_of(forge: Forge, site: &Site) -> CommandResult<Vec<Hook>> {
     Ok(site.hooks()?.into_iter().filter(|hook| hook.forge == forge).collect())
 }
 
@@ -140,7 +140,7 @@ pub fn hooks_of_project(
     chosen: &HookArgs,
     token: &TokenFile,
     site: &Site,
-) -> anyhow::Result<Vec<Hook>> {
+) -> CommandResult<Vec<Hook>> {
     let mut hooks = hooks_of(forge, site)?;
     hooks.retain(|hook| hook.project.is(project.as_str()) && chosen.means(hook));
     let hooks = at_one_server(hooks, token)?;
@@ -167,7 +167,7 @@ pub fn hooks_of_pull(
     chosen: &HookArgs,
     token: &TokenFile,
     site: &Site,
-) -> anyhow::Result<Vec<Hook>> {
+) -> CommandResult<Vec<Hook>> {
     let mut hooks = hooks_of_project(forge, &pull.project, chosen, token, site)?;
     if let Some(server) = &pull.server {
         let declared = hooks.first().map(|hook| hook.api.to_string()).unwrap_or_default();
@@ -209,7 +209,7 @@ pub fn client(hook: &Hook, token: Option<SecretString>) -> Result<Client, ForgeE
 }
 
 /// Returns the keyring of the site's credentials.
-pub fn keyring(session: &Session, site: &Site) -> anyhow::Result<Keyring> {
+pub fn keyring(session: &Session, site: &Site) -> CommandResult<Keyring> {
     Ok(Keyring::new(session.credentials(site)?))
 }
 

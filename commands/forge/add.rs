@@ -17,7 +17,7 @@ use super::{counterpart, secrets, token};
 use crate::help::heading::{SOURCES, WHAT};
 use crate::session::Session;
 use crate::ui::ask;
-use crate::ui::error::BadInput;
+use crate::ui::error::{BadInput, CommandError, CommandResult};
 use crate::ui::exit::ExitStatus;
 use crate::ui::redacted_value::RedactedValue;
 
@@ -90,7 +90,7 @@ pub struct AddArgs {
     token: TokenFile,
 }
 
-pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> CommandResult<ExitStatus> {
     let site = session.site()?;
     let credentials = session.credentials_to_change(&site).await?;
     let service = access::service(&site)?;
@@ -156,7 +156,7 @@ pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> anyhow::Resu
                     "the hook is declared, but was not created at {} (`apt-ci {forge} sync` creates it)",
                     forge.title()
                 );
-                anyhow::Error::from(error).context(again)
+                CommandError::from(error).context(again)
             })?
             .id
         }
@@ -192,7 +192,7 @@ fn changes(forge: Forge) -> String {
     format!("{}{rest}s", first.to_uppercase())
 }
 
-fn missing(error: ForgeError, forge: Forge) -> anyhow::Error {
+fn missing(error: ForgeError, forge: Forge) -> CommandError {
     let scope = match forge {
         Forge::GitHub => {
             "check that the token has the scope admin:repo_hook and that its owner may administer the project"
@@ -208,7 +208,7 @@ fn missing(error: ForgeError, forge: Forge) -> anyhow::Error {
 }
 
 /// Returns the hook that the arguments and the user's answers describe.
-async fn hook(forge: Forge, args: &AddArgs, site: &Site) -> anyhow::Result<Hook> {
+async fn hook(forge: Forge, args: &AddArgs, site: &Site) -> CommandResult<Hook> {
     if forge == Forge::GitHub && args.project.as_str().matches('/').count() != 1 {
         return Err(
             BadInput { message: format!("{} does not have the form OWNER/REPO", args.project), hint: None }.into()
@@ -251,7 +251,7 @@ async fn hook(forge: Forge, args: &AddArgs, site: &Site) -> anyhow::Result<Hook>
             hint: Some("give a package name with --package".to_owned()),
         })?,
     };
-    let ppas = args.ppas.iter().map(|text| crate::run::public_ppa(text)).collect::<anyhow::Result<Vec<Ppa>>>()?;
+    let ppas = args.ppas.iter().map(|text| crate::run::public_ppa(text)).collect::<CommandResult<Vec<Ppa>>>()?;
     let ppas = once(&ppas);
     if let Some(variable) = args.env.iter().find(|variable| variable.as_str().contains(';')) {
         let message =
@@ -294,14 +294,14 @@ fn once<T: PartialEq + Clone>(given: &[T]) -> Vec<T> {
 }
 
 /// Returns the project as its other hooks spell it, because its secret has that name.
-fn spelled(forge: Forge, api: &ServerUrl, project: &Project, site: &Site) -> anyhow::Result<Project> {
+fn spelled(forge: Forge, api: &ServerUrl, project: &Project, site: &Site) -> CommandResult<Project> {
     let declared = access::hooks_of(forge, site)?;
     let known = declared.into_iter().find(|hook| hook.api == *api && hook.project.is(project.as_str()));
     Ok(known.map_or_else(|| project.clone(), |hook| hook.project))
 }
 
 /// Prints what an administrator enters by hand.
-fn manual(hook: &Hook, url: &str, secret: &SecretString, session: &Session) -> anyhow::Result<ExitStatus> {
+fn manual(hook: &Hook, url: &str, secret: &SecretString, session: &Session) -> CommandResult<ExitStatus> {
     let secret = secret.expose_secret();
     if session.ui.is_json {
         return session.ui.json(&json!({"url": url, "secret": secret})).map(|()| ExitStatus::Success);

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::access::{self, TokenFile};
 use super::counterpart::{self, Counterpart, strays};
 use crate::session::Session;
+use crate::ui::error::CommandResult;
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
 use crate::ui::when;
@@ -37,7 +38,7 @@ struct Line {
     url: String,
 }
 
-pub async fn run(forge: Forge, args: ListArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(forge: Forge, args: ListArgs, session: &Session) -> CommandResult<ExitStatus> {
     let site = session.site()?;
     let service = access::service(&site)?;
     let mut hooks = access::hooks_of(forge, &site)?;

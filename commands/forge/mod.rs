@@ -17,6 +17,7 @@ use apt_ci::forge::Forge;
 use clap::Subcommand;
 
 use crate::session::Session;
+use crate::ui::error::CommandResult;
 use crate::ui::exit::ExitStatus;
 
 /// Test the pull requests of GitHub projects, and report the results there
@@ -65,15 +66,15 @@ enum Command {
     Reconcile(reconcile::ReconcileArgs),
 }
 
-pub async fn github(args: GitHubArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn github(args: GitHubArgs, session: &Session) -> CommandResult<ExitStatus> {
     run(Forge::GitHub, args.command, session).await
 }
 
-pub async fn gitlab(args: GitLabArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn gitlab(args: GitLabArgs, session: &Session) -> CommandResult<ExitStatus> {
     run(Forge::GitLab, args.command, session).await
 }
 
-async fn run(forge: Forge, command: Command, session: &Session) -> anyhow::Result<ExitStatus> {
+async fn run(forge: Forge, command: Command, session: &Session) -> CommandResult<ExitStatus> {
     session.use_one_tls_provider();
     match command {
         Command::AddHook(args) => add::run(forge, *args, session).await,

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::access;
 use crate::session::Session;
-use crate::ui::error::OperationFailed;
+use crate::ui::error::{CommandResult, OperationFailed};
 use crate::ui::exit::ExitStatus;
 
 /// Close pending statuses whose tests have ended
@@ -27,7 +27,7 @@ pub struct ReconcileArgs {
     days: u16,
 }
 
-pub async fn run(forge: Forge, args: ReconcileArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(forge: Forge, args: ReconcileArgs, session: &Session) -> CommandResult<ExitStatus> {
     let site = session.site()?;
     let service = access::service(&site)?;
     let keyring = Arc::new(access::keyring(session, &site)?);

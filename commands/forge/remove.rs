@@ -14,7 +14,7 @@ use super::counterpart::{self, strays};
 use super::secrets;
 use crate::session::Session;
 use crate::ui::ask;
-use crate::ui::error::{BadInput, NotFound, OperationFailed};
+use crate::ui::error::{BadInput, CommandResult, OperationFailed};
 use crate::ui::exit::ExitStatus;
 
 /// Stop testing a project's pull requests
@@ -37,13 +37,13 @@ pub struct RemoveArgs {
     token: TokenFile,
 }
 
-pub async fn run(forge: Forge, args: RemoveArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(forge: Forge, args: RemoveArgs, session: &Session) -> CommandResult<ExitStatus> {
     let site = session.site()?;
     let service = access::service(&site)?;
     let credentials = session.credentials(&site)?;
     let declared = access::hooks_of(forge, &site)?;
     let hooks = match access::hooks_of_project(forge, &args.project, &args.chosen, &args.token, &site) {
-        Err(error) if error.is::<NotFound>() => {
+        Err(error) if error.is_not_found() => {
             return rest(forge, &args, &declared, &site, &credentials, session).await;
         }
         other => other?,
@@ -102,7 +102,7 @@ async fn rest(
     site: &Site,
     credentials: &Credentials,
     session: &Session,
-) -> anyhow::Result<ExitStatus> {
+) -> CommandResult<ExitStatus> {
     let is_meant = |hook: &Hook| hook.forge == forge && hook.project.is(args.project.as_str());
     let all = site.hooks()?;
     let (gone, others): (Vec<Hook>, Vec<Hook>) = site
@@ -179,7 +179,7 @@ fn removed(outcome: Result<(), ForgeError>) -> Result<(), ForgeError> {
     }
 }
 
-async fn is_wanted(args: &RemoveArgs, question: &str, session: &Session) -> anyhow::Result<bool> {
+async fn is_wanted(args: &RemoveArgs, question: &str, session: &Session) -> CommandResult<bool> {
     if args.yes {
         return Ok(true);
     }

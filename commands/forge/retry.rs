@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
 use apt_ci::forge::hook::Hook;
 use apt_ci::forge::{Forge, PullName, PullRequest, signature};
 use apt_ci::http::{AnswerTimeout, Timeouts, client_builder, read_text};
@@ -15,7 +14,7 @@ use super::access::{self, HookArgs, TokenFile};
 use super::secrets;
 use crate::session::Session;
 use crate::submit::{QUEUED, SubmitArgs, submit};
-use crate::ui::error::{BadInput, OperationFailed};
+use crate::ui::error::{BadInput, CommandResult, ErrorContext as _, OperationFailed};
 use crate::ui::exit::ExitStatus;
 use crate::ui::short_id::ShortIds;
 use crate::ui::table::{self, Cell};
@@ -47,7 +46,7 @@ pub struct RetryArgs {
     token: TokenFile,
 }
 
-pub async fn run(forge: Forge, args: RetryArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(forge: Forge, args: RetryArgs, session: &Session) -> CommandResult<ExitStatus> {
     let site = session.site()?;
     let keyring = access::keyring(session, &site)?;
     let credentials = keyring.credentials();
@@ -117,7 +116,7 @@ fn requests(answers: &[Value]) -> impl Iterator<Item = &Value> {
     answers.iter().filter_map(|answer| answer.get("requests")?.as_array()).flatten()
 }
 
-fn show(answers: &[Value], session: &Session) -> anyhow::Result<()> {
+fn show(answers: &[Value], session: &Session) -> CommandResult<()> {
     if session.ui.is_json {
         return session.ui.json(&answers);
     }
@@ -140,7 +139,7 @@ fn narrowed(hook: Hook, chosen: &HookArgs) -> Hook {
 }
 
 /// Sends the service a signed event. Returns its answer.
-async fn deliver(hook: &Hook, url: &str, pull: &PullRequest, secret: &SecretString) -> anyhow::Result<Value> {
+async fn deliver(hook: &Hook, url: &str, pull: &PullRequest, secret: &SecretString) -> CommandResult<Value> {
     let id = uuid::Uuid::new_v4().to_string();
     let body = payload(hook, pull, &id).to_string();
     // The secret does not follow redirects.

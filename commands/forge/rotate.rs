@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::access::{self, HookArgs, TokenFile};
 use super::{counterpart, secrets};
 use crate::session::Session;
-use crate::ui::error::OperationFailed;
+use crate::ui::error::{CommandResult, OperationFailed};
 use crate::ui::exit::ExitStatus;
 use crate::ui::secret;
 
@@ -38,7 +38,7 @@ pub struct RotateArgs {
     token: TokenFile,
 }
 
-pub async fn run(forge: Forge, args: RotateArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(forge: Forge, args: RotateArgs, session: &Session) -> CommandResult<ExitStatus> {
     let site = session.site()?;
     let service = access::service(&site)?;
     let credentials = session.credentials_to_change(&site).await?;
@@ -116,7 +116,7 @@ fn next_secret(
     service: &ServerUrl,
     credentials: &Credentials,
     session: &Session,
-) -> anyhow::Result<SecretString> {
+) -> CommandResult<SecretString> {
     let (kind, name) = (hook_kind(hook.forge), next_name(&hook.project).parse::<Name>()?);
     // Errors of the last step are found before the forge is changed.
     let own = hook.project.as_str().parse::<Name>()?;
@@ -133,7 +133,7 @@ fn next_secret(
 }
 
 /// Pings a hook. Returns whether the service has accepted the delivery as signed with the new secret.
-async fn is_seen(client: &Client, hook: &Hook, id: u64, session: &Session) -> anyhow::Result<bool> {
+async fn is_seen(client: &Client, hook: &Hook, id: u64, session: &Session) -> CommandResult<bool> {
     let delivered = access::ping(client, &hook.project, id).await?;
     let is_new = |delivered: &RemoteDelivery| {
         let answer: Value = serde_json::from_str(&delivered.answer).unwrap_or_default();
@@ -154,7 +154,7 @@ fn finish(
     site: &Site,
     credentials: &Credentials,
     session: &Session,
-) -> anyhow::Result<()> {
+) -> CommandResult<()> {
     let Some(first @ Hook { forge, project, .. }) = hooks.first() else { return Ok(()) };
     let details = secrets::details(first, service);
     credentials.set(hook_kind(*forge), &project.as_str().parse::<Name>()?, next, &details, Timestamp::now())?;

@@ -14,11 +14,11 @@ use apt_ci::site::credentials::{Credentials, CredentialsError, Details, Name};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::ui::error::OperationFailed;
+use crate::ui::error::{CommandResult, OperationFailed};
 use crate::ui::secret;
 
 /// Returns the secret of a hook.
-pub fn of(hook: &Hook, service: &ServerUrl, credentials: &Credentials) -> anyhow::Result<Option<SecretString>> {
+pub fn of(hook: &Hook, service: &ServerUrl, credentials: &Credentials) -> CommandResult<Option<SecretString>> {
     for name in [hook.project.as_str(), hook.package.as_str()] {
         if let Some(secret) = named(name, hook, service, credentials)? {
             return Ok(Some(secret));
@@ -32,7 +32,7 @@ fn named(
     hook: &Hook,
     service: &ServerUrl,
     credentials: &Credentials,
-) -> anyhow::Result<Option<SecretString>> {
+) -> CommandResult<Option<SecretString>> {
     let (kind, server) = (hook_kind(hook.forge), hook.api.server());
     let found = credentials.get_for_service(kind, &name.parse::<Name>()?, &server, &service.server())?;
     Ok(found.filter(|secret| !secret.expose_secret().is_empty()))
@@ -44,7 +44,7 @@ pub fn kept(
     hook: &Hook,
     service: &ServerUrl,
     credentials: &Credentials,
-) -> anyhow::Result<Option<SecretString>> {
+) -> CommandResult<Option<SecretString>> {
     let found = named(name, hook, service, credentials)?;
     if found.is_some() {
         credentials.commit_again(hook_kind(hook.forge), &name.parse::<Name>()?)?;
@@ -62,7 +62,7 @@ pub fn made(
     service: &ServerUrl,
     declared: &[Hook],
     credentials: &Credentials,
-) -> anyhow::Result<SecretString> {
+) -> CommandResult<SecretString> {
     let (forge, project) = (hook.forge, &hook.project);
     if let Some(secret) = kept(project.as_str(), hook, service, credentials)? {
         return Ok(secret);
@@ -105,7 +105,7 @@ pub fn details(hook: &Hook, service: &ServerUrl) -> Details {
 }
 
 /// Removes the secrets with these names.
-pub fn forget(names: &[String], forge: Forge, credentials: &Credentials) -> anyhow::Result<()> {
+pub fn forget(names: &[String], forge: Forge, credentials: &Credentials) -> CommandResult<()> {
     for name in names {
         match credentials.remove(hook_kind(forge), &name.parse::<Name>()?) {
             Ok(()) | Err(CredentialsError::Missing(_)) => {}

@@ -18,6 +18,7 @@ use serde_json::json;
 
 use super::access::{self, HookArgs, TokenFile};
 use crate::session::Session;
+use crate::ui::error::CommandResult;
 use crate::ui::exit::ExitStatus;
 use crate::ui::short_id::ShortIds;
 use crate::ui::table::{self, Cell, Column};
@@ -46,7 +47,7 @@ struct Line {
     uuid: Option<RequestId>,
 }
 
-pub async fn run(forge: Forge, args: ShowArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(forge: Forge, args: ShowArgs, session: &Session) -> CommandResult<ExitStatus> {
     let site = session.site()?;
     let keyring = access::keyring(session, &site)?;
     let service = access::service(&site)?;
@@ -96,7 +97,7 @@ async fn look(
     hooks: &[Hook],
     snapshot: &Snapshot,
     store: &Store,
-) -> anyhow::Result<()> {
+) -> CommandResult<()> {
     let subject = rebuild::subject_of(hooks, wanted);
     let is_same = |request: &Request| {
         request.package() == wanted.package()
@@ -139,7 +140,7 @@ async fn look(
     Ok(())
 }
 
-fn show(commit: &str, lines: &BTreeMap<String, Line>, session: &Session) -> anyhow::Result<ExitStatus> {
+fn show(commit: &str, lines: &BTreeMap<String, Line>, session: &Session) -> CommandResult<ExitStatus> {
     if session.ui.is_json {
         let tests = lines.iter().map(|(context, line)| {
             json!({"context": context, "status": line.shown, "place": line.place, "uuid": line.uuid.as_ref().map(RequestId::as_str)})

@@ -1,6 +1,5 @@
 //! `apt-ci github sync`: makes the hooks at the forge match the site.
 
-use anyhow::Context as _;
 use apt_ci::forge::client::Client;
 use apt_ci::forge::error::ForgeError;
 use apt_ci::forge::hook::Hook;
@@ -16,6 +15,7 @@ use super::counterpart::{self, strays};
 use super::secrets;
 use crate::session::Session;
 use crate::ui::ask;
+use crate::ui::error::{CommandResult, ErrorContext as _};
 use crate::ui::exit::ExitStatus;
 
 /// Make the hooks on the forge match those that the site declares
@@ -58,7 +58,7 @@ impl HookChange<'_> {
     }
 }
 
-pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> CommandResult<ExitStatus> {
     let site = session.site()?;
     let service = access::service(&site)?;
     let credentials = session.credentials(&site)?;
@@ -156,7 +156,7 @@ async fn take(
     declared: &[Hook],
     credentials: &Credentials,
     session: &Session,
-) -> anyhow::Result<bool> {
+) -> CommandResult<bool> {
     let HookChange { project, url, what } = step;
     let (forge, id) = match what {
         ChangeKind::Create(hook) => {
@@ -178,14 +178,14 @@ async fn take(
 }
 
 /// Returns the projects with a secret, but without a hook: the last one may have been removed from the file by hand.
-fn forgotten(forge: Forge, declared: &[Hook], credentials: &Credentials) -> anyhow::Result<Vec<Project>> {
+fn forgotten(forge: Forge, declared: &[Hook], credentials: &Credentials) -> CommandResult<Vec<Project>> {
     let of_kind = credentials.list()?.into_iter().filter(|entry| entry.kind == hook_kind(forge));
     let mut projects: Vec<Project> = of_kind.filter_map(|entry| entry.name.as_str().parse().ok()).collect();
     projects.retain(|project| !declared.iter().any(|hook| hook.project.is(project.as_str())));
     Ok(projects)
 }
 
-fn tell(steps: &[HookChange<'_>], session: &Session) -> anyhow::Result<()> {
+fn tell(steps: &[HookChange<'_>], session: &Session) -> CommandResult<()> {
     if session.ui.is_json {
         let all = steps.iter().map(|step| json!({"step": step.word(), "project": step.project, "url": step.url}));
         return session.ui.json(&all.collect::<Vec<_>>());

@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::access;
 use crate::session::Session;
-use crate::ui::error::BadInput;
+use crate::ui::error::{BadInput, CommandResult};
 use crate::ui::exit::ExitStatus;
 use crate::ui::redacted_value::RedactedValue;
 use crate::ui::secret;
@@ -34,7 +34,7 @@ pub struct TokenArgs {
     api_url: Option<ServerUrl>,
 }
 
-pub async fn run(forge: Forge, args: TokenArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(forge: Forge, args: TokenArgs, session: &Session) -> CommandResult<ExitStatus> {
     let site = session.site()?;
     let credentials = session.credentials_to_change(&site).await?;
     let hooks = access::hooks_of(forge, &site)?;
@@ -59,7 +59,7 @@ pub async fn read(
     project: &Project,
     file: Option<&Path>,
     session: &Session,
-) -> anyhow::Result<SecretString> {
+) -> CommandResult<SecretString> {
     // An option without a value prompts for it.
     let file = file.filter(|file| !file.as_os_str().is_empty());
     let token = secret::read(file, &format!("Status token of {project}")).await?;
@@ -112,7 +112,7 @@ pub fn store(
     project: &Project,
     token: &SecretString,
     credentials: &Credentials,
-) -> anyhow::Result<Entry> {
+) -> CommandResult<Entry> {
     let name: Name = project.as_str().parse()?;
     let details = Details::for_server(api.server());
     Ok(credentials.set(status_kind(forge), &name, token, &details, Timestamp::now())?)

@@ -13,6 +13,7 @@ use super::removal::{self, Destination, QueueSelection, Removal, RemovalArgs, Ru
 use super::remove::MatchArgs;
 use super::show::{contents, document, request_cells, short_ids};
 use crate::session::{Session, inspect};
+use crate::ui::error::CommandResult;
 use crate::ui::exit::ExitStatus;
 use crate::ui::opaque_lines;
 use crate::ui::table::{self, Cell, Column};
@@ -70,7 +71,7 @@ struct PickArgs {
     removal: RemovalArgs,
 }
 
-pub async fn run(args: DeadArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: DeadArgs, session: &Session, site: &Site) -> CommandResult<ExitStatus> {
     let (pick, destination) = match args.command {
         None => return list(args.queues, session, site).await,
         Some(Command::Requeue(pick)) => (pick, Destination::Origin),
@@ -99,7 +100,7 @@ pub async fn run(args: DeadArgs, session: &Session, site: &Site) -> anyhow::Resu
     removal::run(removal, &pick.removal, session, site).await
 }
 
-async fn list(queues: Vec<QueueName>, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+async fn list(queues: Vec<QueueName>, session: &Session, site: &Site) -> CommandResult<ExitStatus> {
     let broker = session.broker(site).await?;
     let queues = if queues.is_empty() {
         let states = inspect(&broker, &super::all(&broker, session, site).await?, site).await?;

@@ -11,6 +11,8 @@ use apt_ci::runs;
 use apt_ci::store::Store;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use crate::ui::error::{CommandError, CommandResult};
+
 /// Maximum number of packages of a queue whose last runs are looked up; the others count as their average.
 const MAX_PACKAGES: usize = 200;
 /// Maximum number of lookups at the same time.
@@ -25,7 +27,7 @@ pub async fn ends(
     states: &[QueueState],
     broker: &Broker,
     store: &Store,
-) -> anyhow::Result<BTreeMap<QueueName, Duration>> {
+) -> CommandResult<BTreeMap<QueueName, Duration>> {
     let mut work: BTreeMap<QueueName, Option<f64>> = BTreeMap::new();
     for state in states.iter().filter(|state| waiting(state) > 0) {
         work.insert(state.queue.clone(), seconds(&state.queue, broker, store).await?);
@@ -64,7 +66,7 @@ fn slots(states: &[QueueState]) -> BTreeMap<ReleaseArch, u64> {
 }
 
 /// Returns how long all requests of a queue take one after the other, in seconds. Running tests count as half done.
-async fn seconds(queue: &QueueName, broker: &Broker, store: &Store) -> anyhow::Result<Option<f64>> {
+async fn seconds(queue: &QueueName, broker: &Broker, store: &Store) -> CommandResult<Option<f64>> {
     let contents = match broker.contents(queue, usize::MAX).await {
         // The queue was deleted meanwhile, or cannot be listed.
         Err(BrokerError::NoSuchQueue { .. } | BrokerError::Opaque(_)) => return Ok(None),
@@ -81,7 +83,7 @@ async fn seconds(queue: &QueueName, broker: &Broker, store: &Store) -> anyhow::R
             package: package.clone(),
         };
         let last = runs::of_package(store, &path).await?.pop();
-        anyhow::Ok(last.map(|run| (package.clone(), run.summary.duration as f64)))
+        Ok::<_, CommandError>(last.map(|run| (package.clone(), run.summary.duration as f64)))
     });
     let known: Vec<Option<(SourcePackage, f64)>> = stream::iter(lookups).buffered(CONCURRENCY).try_collect().await?;
     let known: BTreeMap<SourcePackage, f64> = known.into_iter().flatten().collect();

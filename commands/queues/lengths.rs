@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::estimate;
 use crate::session::{Session, inspect};
-use crate::ui::error::BadInput;
+use crate::ui::error::{BadInput, CommandResult};
 use crate::ui::exit::ExitStatus;
 use crate::ui::interrupt;
 use crate::ui::table::{self, Cell, Column};
@@ -43,7 +43,7 @@ struct Snapshot {
     ends: BTreeMap<QueueName, Duration>,
 }
 
-pub async fn run(args: &LengthsArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: &LengthsArgs, session: &Session, site: &Site) -> CommandResult<ExitStatus> {
     let broker = session.broker(site).await?;
     let known = super::all(&broker, session, site).await?;
     if known.is_empty() {
@@ -83,7 +83,7 @@ async fn look(
     known: &[QueueName],
     session: &Session,
     site: &Site,
-) -> anyhow::Result<Snapshot> {
+) -> CommandResult<Snapshot> {
     let states = inspect(broker, known, site).await?;
     let ends = match args.estimate {
         true => estimate::ends(&states, broker, &session.store(site)?).await?,
@@ -92,7 +92,7 @@ async fn look(
     Ok(Snapshot { states, ends })
 }
 
-fn show(args: &LengthsArgs, look: &Snapshot, session: &Session) -> anyhow::Result<()> {
+fn show(args: &LengthsArgs, look: &Snapshot, session: &Session) -> CommandResult<()> {
     if session.ui.is_json {
         let document = |state: &QueueState| {
             let mut document = json!(state);

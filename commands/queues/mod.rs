@@ -15,6 +15,7 @@ use apt_ci::site::{Origin, Site};
 use clap::Subcommand;
 
 use crate::session::Session;
+use crate::ui::error::CommandResult;
 use crate::ui::exit::ExitStatus;
 
 /// Show queues and their requests; remove or move requests
@@ -59,7 +60,7 @@ enum Command {
 
 /// Returns the queues that are meant when none is named: those of the site, and without a site's [releases] also those
 /// that the broker reports. Warns if there may be others.
-async fn all(broker: &Broker, session: &Session, site: &Site) -> anyhow::Result<Vec<QueueName>> {
+async fn all(broker: &Broker, session: &Session, site: &Site) -> CommandResult<Vec<QueueName>> {
     let mut queues = site.queues();
     if site.releases.origin != Origin::Default {
         return Ok(queues);
@@ -78,7 +79,7 @@ async fn all(broker: &Broker, session: &Session, site: &Site) -> anyhow::Result<
     Ok(queues)
 }
 
-pub async fn run(args: QueuesArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: QueuesArgs, session: &Session) -> CommandResult<ExitStatus> {
     let site = session.site()?;
     match (args.command, args.name) {
         (None, None) => lengths::run(&args.lengths, session, &site).await,

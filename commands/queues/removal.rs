@@ -6,7 +6,6 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context as _, anyhow};
 use apt_ci::broker::{Broker, BrokerError, Message, MessageState, Opaque, QueueContents};
 use apt_ci::release::QueueName;
 use apt_ci::request::{Request, RequestId};
@@ -18,7 +17,7 @@ use super::show::{contents, document, request_cells, short_ids};
 use crate::request_ref::{self, Candidate};
 use crate::session::{Session, inspect};
 use crate::ui::ask;
-use crate::ui::error::NotFound;
+use crate::ui::error::{CommandError, CommandResult, ErrorContext as _, NotFound};
 use crate::ui::exit::ExitStatus;
 use crate::ui::interrupt;
 use crate::ui::opaque_lines;
@@ -99,7 +98,7 @@ fn id(message: &Message) -> Option<RequestId> {
 ///
 /// # Errors
 /// When a text names no request, or several.
-fn whole_ids(texts: &[RequestId], taken: &[RemovedMessage]) -> anyhow::Result<HashSet<RequestId>> {
+fn whole_ids(texts: &[RequestId], taken: &[RemovedMessage]) -> CommandResult<HashSet<RequestId>> {
     let ids: Vec<RequestId> = taken.iter().filter_map(|taken| id(&taken.message)).collect();
     let mut whole = HashSet::new();
     for text in texts {
@@ -160,7 +159,7 @@ pub async fn run(
     args: &RemovalArgs,
     session: &Session,
     site: &Site,
-) -> anyhow::Result<ExitStatus> {
+) -> CommandResult<ExitStatus> {
     let asks = !args.dry_run && !args.yes;
     let broker = session.broker(site).await?;
     if let Destination::Queue(to) = &removal.destination {
@@ -222,7 +221,7 @@ pub async fn run(
     let taken = Arc::new(Mutex::new(Vec::new()));
     let outcome = tokio::select! {
         outcome = take(&removal, &planned.queues, &record, &taken, &broker) => outcome,
-        _ = interrupt::ctrl_c() => Err(anyhow!("interrupted")),
+        _ = interrupt::ctrl_c() => Err(CommandError::failure("interrupted")),
     };
     let taken = std::mem::take(&mut *taken.lock().unwrap_or_else(PoisonError::into_inner));
     if let Err(error) = outcome {
@@ -250,7 +249,7 @@ pub async fn run(
 }
 
 /// Refuses a queue that does not exist, unless it is one of the site's own, which are created.
-async fn must_exist(queue: &QueueName, broker: &Broker, site: &Site) -> anyhow::Result<()> {
+async fn must_exist(queue: &QueueName, broker: &Broker, site: &Site) -> CommandResult<()> {
     if !site.queues().contains(queue) && broker.existing(std::slice::from_ref(queue)).await?.is_empty() {
         let nearest = broker.nearest(queue, &site.queues()).await?;
         return Err(BrokerError::NoSuchQueue { queue: queue.clone(), nearest }.into());
@@ -262,7 +261,7 @@ async fn must_exist(queue: &QueueName, broker: &Broker, site: &Site) -> anyhow::
 ///
 /// # Errors
 /// Those of the broker, and a queue that cannot be listed although only some of its messages are meant.
-async fn plan(removal: &Removal, broker: &Broker, site: &Site) -> anyhow::Result<Plan> {
+async fn plan(removal: &Removal, broker: &Broker, site: &Site) -> CommandResult<Plan> {
     let mut planned = Plan::default();
     let queues = match &removal.queues {
         QueueSelection::ByUser(queues) => queues.clone(),
@@ -326,7 +325,7 @@ async fn take(
     record: &UndoFile,
     taken: &Arc<Mutex<Vec<RemovedMessage>>>,
     broker: &Broker,
-) -> anyhow::Result<()> {
+) -> CommandResult<()> {
     for queue in queues {
         for pile in removal.piles {
             let (rule, record, taken, of) =
@@ -359,7 +358,7 @@ async fn take(
     Ok(())
 }
 
-fn report(taken: &[RemovedMessage], session: &Session) -> anyhow::Result<()> {
+fn report(taken: &[RemovedMessage], session: &Session) -> CommandResult<()> {
     if session.ui.is_json {
         let list: Vec<Value> = taken
             .iter()
@@ -378,7 +377,7 @@ fn report(taken: &[RemovedMessage], session: &Session) -> anyhow::Result<()> {
 }
 
 /// Shows messages: with `asking` for a confirmation, otherwise as the outcome, which is data.
-fn show(taken: &[RemovedMessage], session: &Session, asking: bool) -> anyhow::Result<()> {
+fn show(taken: &[RemovedMessage], session: &Session, asking: bool) -> CommandResult<()> {
     if asking && session.ui.is_json {
         return Ok(());
     }

@@ -9,6 +9,7 @@ use apt_ci::site::Site;
 
 use super::removal::{self, Destination, QueueSelection, Removal, RemovalArgs, Rule};
 use crate::session::Session;
+use crate::ui::error::CommandResult;
 use crate::ui::exit::ExitStatus;
 use crate::ui::redacted_value::RedactedValue;
 
@@ -77,7 +78,7 @@ pub struct RemoveArgs {
     removal: RemovalArgs,
 }
 
-pub async fn remove(args: RemoveArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+pub async fn remove(args: RemoveArgs, session: &Session, site: &Site) -> CommandResult<ExitStatus> {
     let removal = Removal {
         queues: QueueSelection::ByUser(args.queues),
         piles: WAITING_PILES,
@@ -106,7 +107,7 @@ pub struct PurgeArgs {
     removal: RemovalArgs,
 }
 
-pub async fn purge(args: PurgeArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+pub async fn purge(args: PurgeArgs, session: &Session, site: &Site) -> CommandResult<ExitStatus> {
     let removal = Removal {
         queues: QueueSelection::ByUser(args.queues),
         piles: WAITING_PILES,

@@ -10,6 +10,7 @@ use apt_ci::site::Site;
 use serde_json::{Value, json};
 
 use crate::session::Session;
+use crate::ui::error::CommandResult;
 use crate::ui::exit::ExitStatus;
 use crate::ui::opaque_lines;
 use crate::ui::short_id::ShortIds;
@@ -48,11 +49,11 @@ pub struct ShowArgs {
     limit: usize,
 }
 
-pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> CommandResult<ExitStatus> {
     show(&args.name, args.limit, session, site).await
 }
 
-pub async fn show(queue: &QueueName, limit: usize, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+pub async fn show(queue: &QueueName, limit: usize, session: &Session, site: &Site) -> CommandResult<ExitStatus> {
     let broker = session.broker(site).await?;
     let began = Instant::now();
     let contents = contents(&broker, queue, limit, site).await?;
@@ -121,7 +122,7 @@ fn tell_hidden(contents: &QueueContents, state: Option<&QueueState>, session: &S
 }
 
 /// Returns what can be seen of a queue. The error for a queue that does not exist names similar ones.
-pub async fn contents(broker: &Broker, queue: &QueueName, limit: usize, site: &Site) -> anyhow::Result<QueueContents> {
+pub async fn contents(broker: &Broker, queue: &QueueName, limit: usize, site: &Site) -> CommandResult<QueueContents> {
     match broker.visible_contents(queue, limit).await {
         Err(BrokerError::NoSuchQueue { queue, .. }) => {
             let nearest = broker.nearest(&queue, &site.queues()).await?;

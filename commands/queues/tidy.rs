@@ -9,6 +9,7 @@ use apt_ci::site::Site;
 
 use super::removal::{self, Destination, QueueSelection, Removal, RemovalArgs};
 use crate::session::Session;
+use crate::ui::error::CommandResult;
 use crate::ui::exit::ExitStatus;
 
 /// Remove requests that duplicate an earlier request in the queue
@@ -46,11 +47,11 @@ struct TidyArgs {
     removal: RemovalArgs,
 }
 
-pub async fn dedupe(args: DedupeArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+pub async fn dedupe(args: DedupeArgs, session: &Session, site: &Site) -> CommandResult<ExitStatus> {
     tidy(args.common, repeated, session, site).await
 }
 
-pub async fn supersede(args: SupersedeArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+pub async fn supersede(args: SupersedeArgs, session: &Session, site: &Site) -> CommandResult<ExitStatus> {
     tidy(args.common, superseded, session, site).await
 }
 
@@ -59,7 +60,7 @@ async fn tidy(
     needless: fn(&[Option<Request>]) -> Vec<usize>,
     session: &Session,
     site: &Site,
-) -> anyhow::Result<ExitStatus> {
+) -> CommandResult<ExitStatus> {
     let rule = move |messages: &[Message]| {
         let requests: Vec<Option<Request>> =
             messages.iter().map(|message| Request::parse(&message.body).ok()).collect();

@@ -6,7 +6,7 @@ use apt_ci::site::Site;
 use super::removal::{self, Destination, QueueSelection, Removal, RemovalArgs};
 use super::remove::{MatchArgs, WAITING_PILES};
 use crate::session::Session;
-use crate::ui::error::BadInput;
+use crate::ui::error::{BadInput, CommandResult};
 use crate::ui::exit::ExitStatus;
 
 /// Move queued requests to the end of another queue
@@ -29,7 +29,7 @@ pub struct MoveArgs {
     removal: RemovalArgs,
 }
 
-pub async fn run(args: MoveArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: MoveArgs, session: &Session, site: &Site) -> CommandResult<ExitStatus> {
     if args.from == args.to {
         let message = format!("{} is both the source and the destination queue", args.from);
         return Err(BadInput { message, hint: None }.into());

@@ -13,7 +13,7 @@ use super::query::{ask, releases};
 use super::run_ref::{PlaceArgs, run_or_latest};
 use super::spelling;
 use crate::session::Session;
-use crate::ui::error::{BadInput, NotFound};
+use crate::ui::error::{BadInput, CommandResult, NotFound};
 use crate::ui::exit::ExitStatus;
 use crate::ui::plain::plain;
 use crate::ui::table::{self, Cell, Column};
@@ -53,7 +53,7 @@ pub struct BlameArgs {
     place: PlaceArgs,
 }
 
-pub async fn diff(args: &DiffArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+pub async fn diff(args: &DiffArgs, session: &Session, site: &Site) -> CommandResult<ExitStatus> {
     let store = session.store(site)?;
     let before = run_or_latest(&args.before, &args.place, session, site, &store).await?;
     let after = run_or_latest(&args.after, &args.place, session, site, &store).await?;
@@ -61,7 +61,7 @@ pub async fn diff(args: &DiffArgs, session: &Session, site: &Site) -> anyhow::Re
     Ok(ExitStatus::Success)
 }
 
-pub async fn blame(args: &BlameArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+pub async fn blame(args: &BlameArgs, session: &Session, site: &Site) -> CommandResult<ExitStatus> {
     let store = session.store(site)?;
     let question = RunFilter {
         package: Some(args.package.clone()),
@@ -125,7 +125,7 @@ async fn tell(
     blamed: Option<&Blame>,
     session: &Session,
     store: &Store,
-) -> anyhow::Result<()> {
+) -> CommandResult<()> {
     let details = futures_util::try_join!(before.details(store), after.details(store))?;
     before.damaged |= details.0.damaged;
     after.damaged |= details.1.damaged;

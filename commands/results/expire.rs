@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use apt_ci::release::Release;
 use apt_ci::result::layout::{RESULT, parse_object};
 use apt_ci::result::{PackagePath, ResultLocation, RunId};
@@ -13,7 +12,7 @@ use serde_json::json;
 
 use super::spelling;
 use crate::session::Session;
-use crate::ui::error::{BadInput, NotFound};
+use crate::ui::error::{BadInput, CommandResult, ErrorContext as _, NotFound};
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
 use crate::ui::when::Since;
@@ -83,7 +82,7 @@ struct ContainerRemoval {
     is_whole: bool,
 }
 
-pub async fn run(args: &ExpireArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: &ExpireArgs, session: &Session, site: &Site) -> CommandResult<ExitStatus> {
     check(&args.certainty, &args.release)?;
     let store = session.store(site)?;
     let mut doomed = Vec::new();
@@ -100,7 +99,7 @@ pub async fn run(args: &ExpireArgs, session: &Session, site: &Site) -> anyhow::R
     remove(doomed, &args.certainty, &args.release, session, &store).await
 }
 
-pub async fn drop_release(args: &DropArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+pub async fn drop_release(args: &DropArgs, session: &Session, site: &Site) -> CommandResult<ExitStatus> {
     check(&args.certainty, &args.release)?;
     let store = session.store(site)?;
     let mut doomed = Vec::new();
@@ -124,7 +123,7 @@ pub async fn drop_release(args: &DropArgs, session: &Session, site: &Site) -> an
     remove(doomed, &args.certainty, &args.release, session, &store).await
 }
 
-fn check(certainty: &ConfirmArgs, release: &Release) -> anyhow::Result<()> {
+fn check(certainty: &ConfirmArgs, release: &Release) -> CommandResult<()> {
     match &certainty.confirm {
         Some(name) if name != release.as_str() => {
             let message = format!("--confirm {name} does not match the release {release}");
@@ -143,13 +142,13 @@ fn require_terminal(release: &Release) -> Result<(), BadInput> {
 }
 
 /// Returns the release's containers of all kinds.
-async fn containers(release: &Release, store: &Store) -> anyhow::Result<Vec<String>> {
+async fn containers(release: &Release, store: &Store) -> CommandResult<Vec<String>> {
     let mut names = store.containers().await?;
     names.retain(|name| ResultLocation::of_container(name).is_some_and(|(of, _)| of == *release));
     Ok(names)
 }
 
-async fn objects(container: &str, store: &Store) -> anyhow::Result<Vec<(String, u64)>> {
+async fn objects(container: &str, store: &Store) -> CommandResult<Vec<(String, u64)>> {
     let entries = match store.list(container, &Query::default()).await {
         Err(StoreError::NotFound(_)) => Vec::new(),
         other => other?,
@@ -195,7 +194,7 @@ async fn remove(
     release: &Release,
     session: &Session,
     store: &Store,
-) -> anyhow::Result<ExitStatus> {
+) -> CommandResult<ExitStatus> {
     let doomed: Vec<(String, ContainerRemoval)> =
         doomed.into_iter().filter(|(_, doomed)| doomed.is_whole || !doomed.objects.is_empty()).collect();
     if doomed.is_empty() {
@@ -255,7 +254,7 @@ async fn remove_container(container: &str, session: &Session, store: &Store) {
     session.ui.warn(format!("cannot remove the empty container {container} yet; run this again later"));
 }
 
-fn report(doomed: &[(String, ContainerRemoval)], session: &Session) -> anyhow::Result<ExitStatus> {
+fn report(doomed: &[(String, ContainerRemoval)], session: &Session) -> CommandResult<ExitStatus> {
     if session.ui.is_json {
         let one = |(container, doomed): &(String, ContainerRemoval)| json!({"container": container, "runs": doomed.runs, "objects": doomed.objects.len(), "bytes": doomed.bytes});
         session.ui.json(&doomed.iter().map(one).collect::<Vec<_>>())?;

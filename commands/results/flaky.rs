@@ -11,6 +11,7 @@ use super::query::{from_index, releases, since};
 use super::run_ref::PlaceArgs;
 use super::spelling;
 use crate::session::Session;
+use crate::ui::error::CommandResult;
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
 use crate::ui::when::{self, Since};
@@ -34,7 +35,7 @@ pub struct FlakyArgs {
     limit: usize,
 }
 
-pub async fn run(args: &FlakyArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: &FlakyArgs, session: &Session, site: &Site) -> CommandResult<ExitStatus> {
     let store = session.store(site)?;
     let releases = releases(args.place.release.as_slice(), site)?;
     let architecture = args.place.architecture.as_ref();

@@ -13,6 +13,7 @@ use super::query::{Conditions, ask};
 use super::spelling;
 use crate::help::heading::RESULTS;
 use crate::session::Session;
+use crate::ui::error::CommandResult;
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
 use crate::ui::when;
@@ -52,7 +53,7 @@ pub struct ListArgs {
     limit: usize,
 }
 
-pub async fn run(args: ListArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: ListArgs, session: &Session, site: &Site) -> CommandResult<ExitStatus> {
     let store = session.store(site)?;
     let question = args.conditions.question(args.package.clone(), args.latest || args.matrix, site)?;
     let limit = if args.matrix { usize::MAX } else { args.limit };
@@ -106,7 +107,7 @@ fn none(question: &RunFilter, site: &Site, store: &Store) -> String {
     format!("No results{of}{meets} for {}{on} in {}{absent}.", releases.join(", "), store.address())
 }
 
-fn show(runs: &[StoredRun], session: &Session) -> anyhow::Result<()> {
+fn show(runs: &[StoredRun], session: &Session) -> CommandResult<()> {
     let now = Timestamp::now();
     let rows: Vec<_> = runs
         .iter()
@@ -151,7 +152,7 @@ fn triggers(run: &StoredRun) -> Cell {
 
 /// Shows the latest outcomes: for people with a line per release and a column per architecture, or the other way round
 /// if the terminal is too narrow for that; for programs with a line per run.
-fn matrix(runs: &[StoredRun], session: &Session) -> anyhow::Result<()> {
+fn matrix(runs: &[StoredRun], session: &Session) -> CommandResult<()> {
     if !session.ui.is_terminal {
         let row = |run: &StoredRun| {
             let path = &run.path;

@@ -13,6 +13,7 @@ mod stats;
 use clap::Subcommand;
 
 use crate::session::Session;
+use crate::ui::error::CommandResult;
 use crate::ui::exit::ExitStatus;
 
 /// List results, newest first; explain, compare and count them
@@ -46,7 +47,7 @@ enum Command {
     DropRelease(expire::DropArgs),
 }
 
-pub async fn run(args: ResultsArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: ResultsArgs, session: &Session) -> CommandResult<ExitStatus> {
     let site = session.site()?;
     match args.command {
         None => list::run(args.list, session, &site).await,

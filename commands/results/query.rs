@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use crate::help::heading::RESULTS;
 use crate::session::Session;
-use crate::ui::error::BadInput;
+use crate::ui::error::{BadInput, CommandResult};
 use crate::ui::when::{self, Since};
 
 /// Time for which an index is trusted without a query of the store. `apt-ci index --follow` confirms it more often.
@@ -77,7 +77,7 @@ pub struct Conditions {
 
 impl Conditions {
     /// Returns the query for a package, or for all.
-    pub fn question(&self, package: Option<SourcePackage>, latest: bool, site: &Site) -> anyhow::Result<RunFilter> {
+    pub fn question(&self, package: Option<SourcePackage>, latest: bool, site: &Site) -> CommandResult<RunFilter> {
         Ok(RunFilter {
             origin: self.ppa.as_deref().map(ppa).transpose()?.unwrap_or_default(),
             package,
@@ -99,7 +99,7 @@ pub fn outcome(text: &str) -> Result<Outcome, String> {
     known.ok_or_else(|| format!("expected one of: {}", Outcome::ALL.map(Outcome::as_str).join(", ")))
 }
 
-fn ppa(text: &str) -> anyhow::Result<PackageSource> {
+fn ppa(text: &str) -> CommandResult<PackageSource> {
     let ppa: apt_ci::request::Ppa = text.trim_start_matches("ppa:").parse()?;
     if ppa.login().is_some() {
         let message = "a PPA's token must not be given on the command line, and is not needed here".to_owned();
@@ -109,7 +109,7 @@ fn ppa(text: &str) -> anyhow::Result<PackageSource> {
 }
 
 /// Returns the named releases, or else all of the site.
-pub fn releases(named: &[Release], site: &Site) -> anyhow::Result<Vec<Release>> {
+pub fn releases(named: &[Release], site: &Site) -> CommandResult<Vec<Release>> {
     let releases: Vec<Release> =
         if named.is_empty() { site.releases.value.keys().cloned().collect() } else { named.to_vec() };
     if releases.is_empty() {
@@ -127,7 +127,7 @@ pub async fn ask(
     session: &Session,
     site: &Site,
     store: &Store,
-) -> anyhow::Result<(Vec<StoredRun>, bool)> {
+) -> CommandResult<(Vec<StoredRun>, bool)> {
     let asked = |index: &Index| index.runs(question, limit);
     match from_index(&question.releases, &question.origin, session, site, store, asked).await {
         Some(answer) => Ok(answer),
@@ -136,7 +136,7 @@ pub async fn ask(
 }
 
 /// Returns the runs that match, from the store itself.
-async fn ask_store(question: &RunFilter, limit: usize, store: &Store) -> anyhow::Result<(Vec<StoredRun>, bool)> {
+async fn ask_store(question: &RunFilter, limit: usize, store: &Store) -> CommandResult<(Vec<StoredRun>, bool)> {
     let mut runs = Vec::new();
     let (mut refused, mut read) = (None, 0);
     for release in &question.releases {
@@ -167,7 +167,7 @@ pub async fn since(
     architecture: Option<&Architecture>,
     since: Since,
     store: &Store,
-) -> anyhow::Result<Vec<StoredRun>> {
+) -> CommandResult<Vec<StoredRun>> {
     let question = RunFilter {
         releases: vec![release.clone()],
         architecture: architecture.cloned(),

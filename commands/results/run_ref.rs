@@ -11,7 +11,7 @@ use apt_ci::store::Store;
 use super::query::{ask, releases};
 use super::spelling;
 use crate::session::Session;
-use crate::ui::error::{BadInput, NotFound};
+use crate::ui::error::{BadInput, CommandError, CommandResult, NotFound};
 
 /// Where to look for a run that is named by its id or its package alone.
 #[derive(clap::Args)]
@@ -31,7 +31,7 @@ pub async fn run_or_latest(
     session: &Session,
     site: &Site,
     store: &Store,
-) -> anyhow::Result<StoredRun> {
+) -> CommandResult<StoredRun> {
     if is_run(text) {
         return find_run(text, place, site, store).await;
     }
@@ -58,7 +58,7 @@ fn is_run(text: &str) -> bool {
 }
 
 /// Returns the run that a text names.
-async fn find_run(text: &str, place: &PlaceArgs, site: &Site, store: &Store) -> anyhow::Result<StoredRun> {
+async fn find_run(text: &str, place: &PlaceArgs, site: &Site, store: &Store) -> CommandResult<StoredRun> {
     let meant = |run: &StoredRun| {
         place.release.as_ref().is_none_or(|release| run.path.release == *release)
             && place.architecture.as_ref().is_none_or(|architecture| run.path.architecture == *architecture)
@@ -78,7 +78,7 @@ async fn find_run(text: &str, place: &PlaceArgs, site: &Site, store: &Store) -> 
 }
 
 /// Returns the only run that was found, if any.
-fn only(text: &str, mut found: Vec<StoredRun>) -> anyhow::Result<Option<StoredRun>> {
+fn only(text: &str, mut found: Vec<StoredRun>) -> CommandResult<Option<StoredRun>> {
     if found.len() > 1 {
         let paths: Vec<String> = found.iter().take(5).map(|run| run.path.folder(&run.id)).collect();
         let more = if found.len() > paths.len() { ", and others" } else { "" };
@@ -88,7 +88,7 @@ fn only(text: &str, mut found: Vec<StoredRun>) -> anyhow::Result<Option<StoredRu
     Ok(found.pop())
 }
 
-fn not_found(text: &str, place: &PlaceArgs, site: &Site, store: &Store) -> anyhow::Error {
+fn not_found(text: &str, place: &PlaceArgs, site: &Site, store: &Store) -> CommandError {
     if let Err(typing_error) = spelling::check_places(&place.release, place.architecture.as_ref(), site) {
         return typing_error.into();
     }

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::query::ask;
 use super::run_ref::{PlaceArgs, run_or_latest};
 use crate::session::Session;
-use crate::ui::error::OperationFailed;
+use crate::ui::error::{CommandResult, OperationFailed};
 use crate::ui::exit::ExitStatus;
 use crate::ui::plain::plain;
 use crate::ui::table;
@@ -42,7 +42,7 @@ pub struct ShowArgs {
     testbed: Vec<String>,
 }
 
-pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> CommandResult<ExitStatus> {
     let store = session.store(site)?;
     let mut run = run_or_latest(&args.run, &args.place, session, site, &store).await?;
     let command = command(args, &run, site, &store).await;
@@ -154,7 +154,7 @@ fn proof_lines(proof: &Proof) -> Vec<String> {
     [verdict].into_iter().chain(fallback).chain(proof.items.iter().map(ToString::to_string)).collect()
 }
 
-fn tests(details: &Details, session: &Session) -> anyhow::Result<()> {
+fn tests(details: &Details, session: &Session) -> CommandResult<()> {
     let widest = details.tests.iter().map(|test| test.name.len()).max().unwrap_or_default().min(40);
     for (number, test) in details.tests.iter().enumerate() {
         let style = match test.state.as_str() {
@@ -178,7 +178,7 @@ fn tests(details: &Details, session: &Session) -> anyhow::Result<()> {
 }
 
 /// Returns the package's runs with the same origin, release and architecture, newest first.
-async fn history(run: &StoredRun, session: &Session, site: &Site, store: &Store) -> anyhow::Result<Vec<StoredRun>> {
+async fn history(run: &StoredRun, session: &Session, site: &Site, store: &Store) -> CommandResult<Vec<StoredRun>> {
     let question = RunFilter { origin: PackageSource::of(run), ..place_of(run) };
     Ok(ask(&question, usize::MAX, session, site, store).await?.0)
 }
@@ -203,7 +203,7 @@ fn usual(run: &StoredRun, others: &[StoredRun]) -> Option<u64> {
     durations.get(durations.len() / 2).copied()
 }
 
-async fn command(args: &ShowArgs, run: &StoredRun, site: &Site, store: &Store) -> anyhow::Result<String> {
+async fn command(args: &ShowArgs, run: &StoredRun, site: &Site, store: &Store) -> CommandResult<String> {
     let unable =
         |message: String| OperationFailed { message, hint: "run `apt-ci log` to see the command of this run".into() };
     let recorded = match run.request(store).await {

@@ -14,6 +14,7 @@ use super::query::{from_index, releases, since};
 use super::run_ref::PlaceArgs;
 use super::spelling;
 use crate::session::Session;
+use crate::ui::error::CommandResult;
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
 use crate::ui::when::{self, Since};
@@ -40,7 +41,7 @@ pub struct StatsArgs {
     plot: bool,
 }
 
-pub async fn run(args: &StatsArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: &StatsArgs, session: &Session, site: &Site) -> CommandResult<ExitStatus> {
     let store = session.store(site)?;
     let releases = releases(args.place.release.as_slice(), site)?;
     let architecture = args.place.architecture.as_ref();
@@ -85,7 +86,7 @@ pub async fn run(args: &StatsArgs, session: &Session, site: &Site) -> anyhow::Re
     Ok(ExitStatus::Success)
 }
 
-fn show(all: &[(&Release, Vec<Day>)], session: &Session) -> anyhow::Result<()> {
+fn show(all: &[(&Release, Vec<Day>)], session: &Session) -> CommandResult<()> {
     let faint = |count: usize| Cell::new(count).styled(if count == 0 { Style::new().dimmed() } else { Style::new() });
     let time = |seconds: u64| Cell::new(when::duration(seconds)).for_programs(seconds);
     let rows: Vec<Vec<Cell>> = all
@@ -130,7 +131,7 @@ const PARTS: [(&str, char, AnsiColor); 5] = [
 ];
 
 /// Draws a bar for each day, of all architectures together.
-fn plot(all: &[(&Release, Vec<Day>)], session: &Session) -> anyhow::Result<()> {
+fn plot(all: &[(&Release, Vec<Day>)], session: &Session) -> CommandResult<()> {
     for (release, days) in all.iter().filter(|(_, days)| !days.is_empty()) {
         let width = session.ui.width.unwrap_or(usize::MAX);
         for line in chart(release.as_str(), days, width) {

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use anyhow::Context as _;
 use apt_ci::excuses::{Retry, is_flaky, is_infrastructure, log_matches};
 use apt_ci::result::PackagePath;
 use apt_ci::runs::{self, StoredRun};
@@ -11,6 +10,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use regex::bytes::Regex;
 
 use crate::session::Session;
+use crate::ui::error::{CommandError, CommandResult, ErrorContext as _};
 
 /// Maximum number of lookups at the same time.
 const CONCURRENCY: usize = 8;
@@ -22,7 +22,7 @@ pub async fn keep(
     flaky: bool,
     session: &Session,
     site: &Site,
-) -> anyhow::Result<Vec<Retry>> {
+) -> CommandResult<Vec<Retry>> {
     let store = session.store(site)?;
     let place = |retry: &Retry| PackagePath {
         release: retry.release.clone(),
@@ -34,7 +34,7 @@ pub async fn keep(
     places.dedup();
     let read = stream::iter(places).map(|place| async {
         let runs = runs::of_package(&store, &place).await?;
-        anyhow::Ok((place, runs))
+        Ok::<_, CommandError>((place, runs))
     });
     let known: HashMap<PackagePath, Vec<StoredRun>> = read.buffer_unordered(CONCURRENCY).try_collect().await?;
     let keeps = |retry: &Retry| {
@@ -45,12 +45,12 @@ pub async fn keep(
 }
 
 /// Keeps tests whose log matches. A test without a log does not match; a log that cannot be read is an error.
-pub async fn keep_by_log(retries: Vec<Retry>, pattern: &Regex, session: &Session) -> anyhow::Result<Vec<Retry>> {
+pub async fn keep_by_log(retries: Vec<Retry>, pattern: &Regex, session: &Session) -> CommandResult<Vec<Retry>> {
     session.use_one_tls_provider();
     let looked = stream::iter(retries).map(|retry| async {
         let Some(log) = &retry.log else { return Ok(None) };
         let found = log_matches(log, pattern).await.with_context(|| format!("cannot read the log {log}"))?;
-        anyhow::Ok(found.then_some(retry))
+        Ok::<_, CommandError>(found.then_some(retry))
     });
     looked.buffered(CONCURRENCY).try_filter_map(|retry| async { Ok(retry) }).try_collect().await
 }

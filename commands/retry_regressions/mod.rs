@@ -4,7 +4,6 @@ mod history;
 
 use std::io::Read;
 
-use anyhow::Context as _;
 use apt_ci::excuses::{
     self, ExcusesLocation, LineError, ProposedPackages, Retry, RetryOptions, SelectedRetries, Selection, TestState,
 };
@@ -17,7 +16,7 @@ use serde_json::json;
 use crate::help::heading::QUEUEING;
 use crate::session::Session;
 use crate::submit::{SubmitArgs, is_wanted, submit};
-use crate::ui::error::BadInput;
+use crate::ui::error::{BadInput, CommandResult, ErrorContext as _};
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
 
@@ -133,7 +132,7 @@ fn days(text: &str) -> Result<f64, String> {
     text.parse().map_err(|_| "expected a number of days".to_owned())
 }
 
-pub async fn run(args: RetryRegressionsArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: RetryRegressionsArgs, session: &Session) -> CommandResult<ExitStatus> {
     if args.further.iter().any(Trigger::is_baseline) {
         let message = "--add-trigger migration-reference/0: a baseline cannot have other triggers".to_owned();
         let hint = Some("run `apt-ci run --baseline` to request a baseline".to_owned());
@@ -220,7 +219,7 @@ pub async fn run(args: RetryRegressionsArgs, session: &Session) -> anyhow::Resul
 }
 
 /// Returns the release that is meant.
-fn release(args: &RetryRegressionsArgs, site: &Site) -> anyhow::Result<Release> {
+fn release(args: &RetryRegressionsArgs, site: &Site) -> CommandResult<Release> {
     if let Some(release) = &args.release {
         return Ok(release.clone());
     }
@@ -247,7 +246,7 @@ async fn open(
     release: &Release,
     session: &Session,
     site: &Site,
-) -> anyhow::Result<(String, Box<dyn Read + Send>)> {
+) -> CommandResult<(String, Box<dyn Read + Send>)> {
     if args.excuses.as_deref() == Some("-") {
         return Ok(("standard input".to_owned(), Box::new(std::io::stdin())));
     }
@@ -268,7 +267,7 @@ async fn open(
     Ok((place.to_string(), input))
 }
 
-fn show(retries: &[Retry], session: &Session) -> anyhow::Result<()> {
+fn show(retries: &[Retry], session: &Session) -> CommandResult<()> {
     let triggers = |retry: &Retry| retry.triggers.iter().map(ToString::to_string).collect::<Vec<_>>();
     if session.ui.is_json {
         let list: Vec<_> = retries

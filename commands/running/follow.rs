@@ -18,7 +18,7 @@ use crate::request_ref::{self, Candidate};
 use crate::results::spelling::check_places;
 use crate::session::Session;
 use crate::ui;
-use crate::ui::error::{BadInput, NotFound};
+use crate::ui::error::{BadInput, CommandResult, NotFound};
 use crate::ui::exit::ExitStatus;
 use crate::ui::plain::is_steering;
 
@@ -31,9 +31,9 @@ const MAX_REST: usize = 1024 * 1024;
 /// Time that the end of a finished log is searched for. A stored log may unpack to more than anybody waits for.
 const REST_TIMEOUT: Duration = Duration::from_secs(10);
 
-pub async fn run(args: &RunningArgs, broker: &Broker, site: &Site, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: &RunningArgs, broker: &Broker, site: &Site, session: &Session) -> CommandResult<ExitStatus> {
     let chosen = chosen(args, broker.running().await?);
-    if chosen.as_ref().is_err_and(|error| error.is::<NotFound>()) {
+    if chosen.as_ref().is_err_and(|error| error.is_not_found()) {
         check_places(&args.release, args.architecture.as_ref(), site)?;
     }
     let mut test = chosen?;
@@ -54,7 +54,7 @@ pub async fn run(args: &RunningArgs, broker: &Broker, site: &Site, session: &Ses
 }
 
 /// Returns the test a moment later. It is searched twice, because a request changes hands when its worker ends.
-async fn again(uuid: &str, broker: &Broker) -> anyhow::Result<Option<RunningTest>> {
+async fn again(uuid: &str, broker: &Broker) -> CommandResult<Option<RunningTest>> {
     for _ in 0..2 {
         sleep(POLL_INTERVAL).await;
         let running = broker.running().await?;
@@ -67,7 +67,7 @@ async fn again(uuid: &str, broker: &Broker) -> anyhow::Result<Option<RunningTest
 }
 
 /// Returns the running test that is meant.
-fn chosen(args: &RunningArgs, tests: Vec<RunningTest>) -> anyhow::Result<RunningTest> {
+fn chosen(args: &RunningArgs, tests: Vec<RunningTest>) -> CommandResult<RunningTest> {
     let wanted = args.package.as_deref().unwrap_or_default();
     let now = Timestamp::now();
     let there =
@@ -88,7 +88,7 @@ fn chosen(args: &RunningArgs, tests: Vec<RunningTest>) -> anyhow::Result<Running
 }
 
 /// Writes a part of the log as data, without what would steer a terminal.
-fn write(text: &str) -> anyhow::Result<()> {
+fn write(text: &str) -> CommandResult<()> {
     let clean: String = text.chars().filter(|c| !is_steering(*c) || matches!(c, '\n' | '\t')).collect();
     let mut out = anstream::stdout().lock();
     out.write_all(clean.as_bytes()).and_then(|()| out.flush()).map_err(ui::unwritable)?;
@@ -101,7 +101,7 @@ async fn result(
     uuid: &str,
     site: &Site,
     session: &Session,
-) -> anyhow::Result<Option<(runs::StoredRun, Store)>> {
+) -> CommandResult<Option<(runs::StoredRun, Store)>> {
     let (Some(request), Ok(uuid)) = (test.request(), uuid.parse()) else { return Ok(None) };
     let store = session.store(site)?;
     let run = runs::with_uuid(&store, &ResultLocation::of(&request, &test.queue), &uuid).await?;
@@ -109,7 +109,7 @@ async fn result(
 }
 
 /// Returns the end of a finished log, at least [`MAX_REST`] bytes of it.
-async fn end_of_log(run: &runs::StoredRun, store: &Store) -> anyhow::Result<String> {
+async fn end_of_log(run: &runs::StoredRun, store: &Store) -> CommandResult<String> {
     let mut log = run.log(store).await?;
     let mut end = Vec::new();
     while (&mut log).take(MAX_REST as u64).read_to_end(&mut end).await? > 0 {
@@ -121,7 +121,7 @@ async fn end_of_log(run: &runs::StoredRun, store: &Store) -> anyhow::Result<Stri
 }
 
 /// Shows the lines of a finished log that were not seen, because the test ended between two polls.
-async fn show_rest(log: &Stitcher, run: &runs::StoredRun, store: &Store, session: &Session) -> anyhow::Result<()> {
+async fn show_rest(log: &Stitcher, run: &runs::StoredRun, store: &Store, session: &Session) -> CommandResult<()> {
     match timeout(REST_TIMEOUT, end_of_log(run, store)).await {
         Ok(Ok(end)) => match log.rest(&end) {
             Some(rest) => write(rest)?,
@@ -140,7 +140,7 @@ async fn ended(
     log: &Stitcher,
     site: &Site,
     session: &Session,
-) -> anyhow::Result<ExitStatus> {
+) -> CommandResult<ExitStatus> {
     match result(test, uuid, site, session).await {
         Ok(Some((run, store))) => {
             show_rest(log, &run, &store, session).await?;

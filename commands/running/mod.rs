@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use self::announced::AnnouncedTests;
 use crate::results::spelling::check_places;
 use crate::session::Session;
+use crate::ui::error::CommandResult;
 use crate::ui::exit::ExitStatus;
 use crate::ui::short_id::ShortIds;
 use crate::ui::table::{self, Cell, Column};
@@ -158,12 +159,12 @@ pub async fn follow(
     release: Option<Release>,
     architecture: Option<Architecture>,
     session: &Session,
-) -> anyhow::Result<ExitStatus> {
+) -> CommandResult<ExitStatus> {
     let args = RunningArgs { package: Some(package), release, architecture, follow: true, listen: None };
     run(args, session).await
 }
 
-pub async fn run(args: RunningArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: RunningArgs, session: &Session) -> CommandResult<ExitStatus> {
     let site = session.site()?;
     let broker = session.broker(&site).await?;
     if args.follow {
@@ -189,7 +190,7 @@ pub async fn run(args: RunningArgs, session: &Session) -> anyhow::Result<ExitSta
 }
 
 /// Returns the running tests, from the workers' answers and, with `--listen`, from announcements.
-async fn look(args: &RunningArgs, broker: &Broker, session: &Session) -> anyhow::Result<Vec<ShownTest>> {
+async fn look(args: &RunningArgs, broker: &Broker, session: &Session) -> CommandResult<Vec<ShownTest>> {
     let mut heard = AnnouncedTests::default();
     if let Some(seconds) = args.listen {
         let end = tokio::time::Instant::now() + Duration::from_secs(seconds);
@@ -230,7 +231,7 @@ fn document(tests: &[ShownTest]) -> Value {
     document
 }
 
-fn show(tests: &[ShownTest], session: &Session) -> anyhow::Result<()> {
+fn show(tests: &[ShownTest], session: &Session) -> CommandResult<()> {
     let ids = ShortIds::of(tests.iter().map(|test| test.uuid.as_str()));
     let rows: Vec<Vec<Cell>> = tests
         .iter()

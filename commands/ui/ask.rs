@@ -3,11 +3,10 @@
 use std::io::IsTerminal;
 use std::path::Path;
 
-use anyhow::Context;
 use nix::sys::termios::{self, SetArg};
 use secrecy::SecretString;
 
-use super::error::BadInput;
+use super::error::{BadInput, CommandResult, ErrorContext as _};
 use super::interrupt;
 use super::plain::{plain, plain_lines};
 
@@ -32,12 +31,12 @@ pub fn require_terminal_or_yes() -> Result<(), BadInput> {
 }
 
 /// Asks a question, to which `y` is yes. Other tasks continue meanwhile, so that connections are kept.
-pub async fn confirm(question: String) -> anyhow::Result<bool> {
+pub async fn confirm(question: String) -> CommandResult<bool> {
     answer(move || dialoguer::Confirm::new().with_prompt(plain_lines(&question)).default(false).interact()).await
 }
 
 /// Asks the user to type a name.
-pub async fn name(question: String) -> anyhow::Result<String> {
+pub async fn name(question: String) -> CommandResult<String> {
     answer(move || {
         dialoguer::Input::<String>::new().with_prompt(plain_lines(&question)).allow_empty(true).interact_text()
     })
@@ -45,7 +44,7 @@ pub async fn name(question: String) -> anyhow::Result<String> {
 }
 
 /// Asks for a secret, without showing it.
-pub async fn secret(question: String) -> anyhow::Result<String> {
+pub async fn secret(question: String) -> CommandResult<String> {
     answer(move || dialoguer::Password::new().with_prompt(plain_lines(&question)).allow_empty_password(true).interact())
         .await
 }
@@ -66,7 +65,7 @@ pub fn passphrase(file: &Path) -> Option<SecretString> {
 ///
 /// # Errors
 /// When the user cannot be asked; the hint then names `flag`.
-pub async fn one_of(question: &str, names: &[String], flag: &str) -> anyhow::Result<String> {
+pub async fn one_of(question: &str, names: &[String], flag: &str) -> CommandResult<String> {
     require_terminal_to_choose(question, flag)?;
     let (question, choices) = (plain(question).into_owned(), shown(names));
     let place =
@@ -78,7 +77,7 @@ pub async fn one_of(question: &str, names: &[String], flag: &str) -> anyhow::Res
 ///
 /// # Errors
 /// When the user cannot be asked, for which the hint names `flag`, or chooses nothing.
-pub async fn some_of(question: &str, names: &[String], flag: &str) -> anyhow::Result<Vec<String>> {
+pub async fn some_of(question: &str, names: &[String], flag: &str) -> CommandResult<Vec<String>> {
     require_terminal_to_choose(question, flag)?;
     let (prompt, choices) = (plain(&format!("{question} (space toggles, return confirms)")).into_owned(), shown(names));
     let all = vec![true; choices.len()];
@@ -101,7 +100,7 @@ fn shown(names: &[String]) -> Vec<String> {
 /// question hides the cursor, or what is typed.
 async fn answer<T: Send + 'static>(
     question: impl FnOnce() -> dialoguer::Result<T> + Send + 'static,
-) -> anyhow::Result<T> {
+) -> CommandResult<T> {
     let before = termios::tcgetattr(std::io::stdin()).ok();
     // Ctrl-C must not end the program elsewhere before the terminal is restored here.
     let interrupt = interrupt::InterruptGuard::begin();

@@ -1,19 +1,28 @@
-//! Conversion of every error into a message, a hint and an exit code.
+//! Errors of commands: the message with its causes, the hint, and what the exit code says.
+//!
+//! Each error of the library becomes a [`CommandError`] in a conversion of its own, which decides on kind and hint. An
+//! error or a variant without a decision does not compile.
+
+mod broker;
+mod credentials;
+mod forge;
+mod launchpad;
+mod pulls;
+mod request;
+mod site;
+mod store;
+mod system;
+mod testbed;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
-use std::io::ErrorKind;
+use std::error::Error;
+use std::fmt;
+use std::iter::successors;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
-use apt_ci::broker::BrokerError;
-use apt_ci::excuses::ExcusesError;
-use apt_ci::forge::error::ForgeError;
-use apt_ci::index::IndexError;
-use apt_ci::request::InvalidRequest;
-use apt_ci::site::credentials::CredentialsError;
-use apt_ci::site::{SiteError, shell_word};
-use apt_ci::store::StoreError;
-use apt_ci::testbed::{ConfError, TestbedError};
 
 use super::exit::ExitStatus;
 use super::plain::plain_lines;
@@ -21,9 +30,172 @@ use super::plain::plain_lines;
 const RED: Style = AnsiColor::Red.on_default().bold();
 const CYAN: Style = AnsiColor::Cyan.on_default();
 
+/// Result of what a command does.
+pub type CommandResult<T> = Result<T, CommandError>;
+
+/// Error that ends a command.
+#[derive(Debug)]
+pub struct CommandError {
+    kind: Kind,
+    cause: Box<dyn Error + Send + Sync>,
+    /// Descriptions of what failed because of the cause, the innermost first.
+    context: Vec<String>,
+    hint: Option<String>,
+}
+
+/// Kind of an error, which decides on the exit status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// The input is invalid; nothing was changed.
+    BadInput,
+    /// The object of the command does not exist.
+    NotFound,
+    /// The operation is not possible, or ended in the middle.
+    Failure,
+    /// The reader of the output needs no more of it.
+    BrokenPipe,
+}
+
+/// Decision about an error.
+struct Decision {
+    kind: Kind,
+    hint: Option<String>,
+}
+
+impl Decision {
+    /// Decides that the user's input is wrong.
+    fn bad_input() -> Self {
+        Self { kind: Kind::BadInput, hint: None }
+    }
+
+    /// Decides that something else went wrong.
+    fn failure() -> Self {
+        Self { kind: Kind::Failure, hint: None }
+    }
+
+    /// Adds a hint, in the imperative.
+    fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+}
+
+impl CommandError {
+    /// Returns an error of an operation, without a hint.
+    pub fn failure(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(Decision::failure(), cause)
+    }
+
+    fn new(Decision { kind, hint }: Decision, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind, cause: cause.into(), context: Vec::new(), hint }
+    }
+
+    /// Adds a description of what failed because of this error.
+    pub fn context(mut self, text: impl Into<String>) -> Self {
+        self.context.push(text.into());
+        self
+    }
+
+    /// Returns the error of work that had already begun: the input was good enough for that, so that neither the exit
+    /// code nor a hint is about it.
+    fn after_start(self) -> Self {
+        let kind = if self.kind == Kind::BadInput { Kind::Failure } else { self.kind };
+        Self { kind, hint: None, ..self }
+    }
+
+    /// Whether the object of the command does not exist.
+    pub fn is_not_found(&self) -> bool {
+        self.kind == Kind::NotFound
+    }
+
+    /// Returns the hint for the user, if any.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// Returns the message: what failed, then its causes, the nearest first.
+    fn causes(&self) -> impl Iterator<Item = String> {
+        let cause: &(dyn Error + 'static) = self.cause.as_ref();
+        let causes = successors(Some(cause), |&cause| cause.source()).map(ToString::to_string);
+        self.context.iter().rev().cloned().chain(causes)
+    }
+
+    /// Returns the message with its causes, each once: some errors already quote their cause.
+    fn chain(&self) -> String {
+        let mut causes = self.causes();
+        let mut text = causes.next().unwrap_or_default();
+        for cause in causes {
+            if !text.contains(&cause) {
+                text.push_str(": ");
+                text.push_str(&cause);
+            }
+        }
+        text
+    }
+
+    fn status(&self) -> ExitStatus {
+        match self.kind {
+            Kind::BadInput => ExitStatus::BadInput,
+            Kind::NotFound | Kind::Failure => ExitStatus::Failure,
+            Kind::BrokenPipe => ExitStatus::Success,
+        }
+    }
+}
+
+impl fmt::Display for CommandError {
+    /// Writes the message; with `#`, also all causes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut causes = self.causes();
+        f.write_str(&causes.next().unwrap_or_default())?;
+        if f.alternate() {
+            causes.try_for_each(|cause| write!(f, ": {cause}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Prints an error with its causes and a hint. Returns the exit code.
+pub fn report(error: &CommandError) -> ExitCode {
+    if error.kind != Kind::BrokenPipe {
+        super::say(format_args!("{RED}error:{RED:#} {}", plain_lines(&error.chain())));
+        if let Some(hint) = error.hint() {
+            super::say(format_args!("{CYAN}hint:{CYAN:#} {}", plain_lines(hint)));
+        }
+    }
+    error.status().into()
+}
+
+/// Descriptions of what failed, for results of any error that can end a command.
+pub trait ErrorContext<T> {
+    /// Adds a description of what failed.
+    fn context(self, text: impl Into<String>) -> CommandResult<T>;
+
+    /// Adds a description of what failed, which is made only then.
+    fn with_context<S: Into<String>>(self, text: impl FnOnce() -> S) -> CommandResult<T>;
+}
+
+impl<T, E: Into<CommandError>> ErrorContext<T> for Result<T, E> {
+    fn context(self, text: impl Into<String>) -> CommandResult<T> {
+        self.with_context(|| text)
+    }
+
+    fn with_context<S: Into<String>>(self, text: impl FnOnce() -> S) -> CommandResult<T> {
+        self.map_err(|error| error.into().context(text()))
+    }
+}
+
+/// Descriptions in place of a missing value.
+impl<T> ErrorContext<T> for Option<T> {
+    fn context(self, text: impl Into<String>) -> CommandResult<T> {
+        self.with_context(|| text)
+    }
+
+    fn with_context<S: Into<String>>(self, text: impl FnOnce() -> S) -> CommandResult<T> {
+        self.ok_or_else(|| CommandError::failure(text().into()))
+    }
+}
+
 /// Invalid input that only commands can find, such as flags that do not fit the site.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
+#[derive(Debug)]
 pub struct BadInput {
     /// Error message.
     pub message: String,
@@ -31,9 +203,14 @@ pub struct BadInput {
     pub hint: Option<String>,
 }
 
+impl From<BadInput> for CommandError {
+    fn from(BadInput { message, hint }: BadInput) -> Self {
+        Self::new(Decision { kind: Kind::BadInput, hint }, message)
+    }
+}
+
 /// An object that does not exist.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
+#[derive(Debug)]
 pub struct NotFound {
     /// Error message, with the object and where it was searched.
     pub message: String,
@@ -41,9 +218,14 @@ pub struct NotFound {
     pub hint: &'static str,
 }
 
+impl From<NotFound> for CommandError {
+    fn from(NotFound { message, hint }: NotFound) -> Self {
+        Self::new(Decision { kind: Kind::NotFound, hint: Some(hint.to_owned()) }, message)
+    }
+}
+
 /// An operation that is not possible here, or that ended in the middle.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
+#[derive(Debug)]
 pub struct OperationFailed {
     /// Error message: what is not possible, or what was done and what was not, and why.
     pub message: String,
@@ -51,277 +233,8 @@ pub struct OperationFailed {
     pub hint: Cow<'static, str>,
 }
 
-/// Prints an error with its causes and a hint. Returns the exit code.
-pub fn report(error: &anyhow::Error) -> ExitCode {
-    if is_broken_pipe(error) {
-        return ExitStatus::Success.into();
-    }
-    super::say(format_args!("{RED}error:{RED:#} {}", plain_lines(&chain(error))));
-    if let Some(hint) = hint(error) {
-        super::say(format_args!("{CYAN}hint:{CYAN:#} {}", plain_lines(&hint)));
-    }
-    status(error).into()
-}
-
-/// Returns an error and its causes, each once: some errors already quote their cause.
-fn chain(error: &anyhow::Error) -> String {
-    let mut text = error.to_string();
-    for cause in error.chain().skip(1) {
-        let cause = cause.to_string();
-        if !text.contains(&cause) {
-            text.push_str(": ");
-            text.push_str(&cause);
-        }
-    }
-    text
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe))
-}
-
-fn status(error: &anyhow::Error) -> ExitStatus {
-    let bad_input = error.chain().any(|cause| {
-        cause.is::<BadInput>()
-            || cause.is::<InvalidRequest>()
-            || cause.downcast_ref::<SiteError>().is_some_and(SiteError::is_bad_input)
-            || cause.is::<ConfError>()
-            || matches!(
-                cause.downcast_ref(),
-                Some(
-                    CredentialsError::NoSite
-                        | CredentialsError::Open { .. }
-                        | CredentialsError::Unopenable(_)
-                        | CredentialsError::Ambiguous(_)
-                        | CredentialsError::LastRecipient(_)
-                        | CredentialsError::Link(_)
-                        | CredentialsError::Clear(_)
-                        | CredentialsError::Foreign(..)
-                        | CredentialsError::Unbound(..)
-                        | CredentialsError::OtherServer { .. }
-                        | CredentialsError::OtherService { .. }
-                        | CredentialsError::NoServer(..)
-                        | CredentialsError::NoReaders(..)
-                        | CredentialsError::NoRecipients(_)
-                        | CredentialsError::Unagreed { .. }
-                        | CredentialsError::Unconfirmed(_)
-                )
-            )
-            || matches!(cause.downcast_ref(), Some(ForgeError::Insecure(_) | ForgeError::MalformedToken))
-            || matches!(cause.downcast_ref(), Some(ExcusesError::Malformed(_) | ExcusesError::NoSources))
-            || matches!(cause.downcast_ref(), Some(BrokerError::NoSuchQueue { .. }))
-            || matches!(cause.downcast_ref(), Some(StoreError::Misconfigured(_)))
-    });
-    if bad_input { ExitStatus::BadInput } else { ExitStatus::Failure }
-}
-
-/// Returns the hint about an error, if any.
-pub fn hint(error: &anyhow::Error) -> Option<String> {
-    error.chain().find_map(|cause| {
-        if let Some(bad) = cause.downcast_ref::<BadInput>() {
-            return bad.hint.clone();
-        }
-        if let Some(missing) = cause.downcast_ref::<NotFound>() {
-            return Some(missing.hint.to_owned());
-        }
-        if let Some(unable) = cause.downcast_ref::<OperationFailed>() {
-            return Some(unable.hint.clone().into_owned());
-        }
-        if let Some(error) = cause.downcast_ref::<SiteError>() {
-            return error.hint();
-        }
-        if let Some(error) = cause.downcast_ref::<ConfError>() {
-            return error.hint.clone();
-        }
-        if let Some(TestbedError::NotInstalled { hint, .. } | TestbedError::NoVirtServer { hint, .. }) =
-            cause.downcast_ref()
-        {
-            return Some(hint.clone());
-        }
-        match cause.downcast_ref::<IndexError>() {
-            Some(IndexError::Incomplete(_)) => return Some("run `apt-ci index` to complete it".to_owned()),
-            Some(IndexError::Unusable { .. }) => {
-                return Some(
-                    "the index is only a copy of data in the store; remove it and run `apt-ci index` to rebuild it"
-                        .to_owned(),
-                );
-            }
-            _ => {}
-        }
-        if let Some(error) = cause.downcast_ref::<CredentialsError>() {
-            return credentials_hint(error);
-        }
-        if let Some(error) = cause.downcast_ref::<ForgeError>() {
-            return forge_hint(error);
-        }
-        if let Some(error) = cause.downcast_ref::<BrokerError>() {
-            return broker_hint(error);
-        }
-        if let Some(error) = cause.downcast_ref::<StoreError>() {
-            return store_hint(error);
-        }
-        None
-    })
-}
-
-fn broker_hint(error: &BrokerError) -> Option<String> {
-    match error {
-        BrokerError::Unreachable { address, .. } if address.starts_with("local:") => Some(
-            "check that you can create and write that folder; run `apt-ci config` to see where it is configured"
-                .to_owned(),
-        ),
-        BrokerError::Damaged { file, .. } => Some(format!(
-            "restore a backup of it, or move its folder away to start with an empty queue: `mv {0} {0}.damaged`",
-            shell_word(file.parent().unwrap_or(file))
-        )),
-        BrokerError::Incompatible(_) => Some(
-            "nothing was changed; install the newest apt-ci, or run `apt-ci config` to see where the queue is configured"
-                .to_owned(),
-        ),
-        BrokerError::Unreachable { .. } => Some(
-            "check that the server is up and the address is correct; run `apt-ci config` to see where it is configured"
-                .to_owned(),
-        ),
-        BrokerError::Excluded { exclusion, .. } => Some(exclusion.hint()),
-        BrokerError::NoSuchQueue { nearest, .. } if nearest.is_empty() => Some(
-            "a queue is created by its first worker, or by `apt-ci run` once its release and architecture are in \
-                 [releases] in apt-ci.toml"
-                .to_owned(),
-        ),
-        BrokerError::NoSuchQueue { nearest, .. } => {
-            let names: Vec<String> = nearest.iter().map(ToString::to_string).collect();
-            let names = names.join(", ");
-            Some(format!(
-                "existing queues with similar names: {names}; add new releases or architectures to [releases] in \
-                 apt-ci.toml"
-            ))
-        }
-        BrokerError::Unconfirmed { .. } => {
-            Some("the requests printed above are queued; submit the others again".to_owned())
-        }
-        BrokerError::BeingBrowsed(_) => Some(
-            "try again in a moment; end any command that was suspended (for example with Ctrl-Z) while it listed the \
-             queue"
-                .to_owned(),
-        ),
-        BrokerError::Opaque(opaque) => Some(opaque.remedy()),
-        BrokerError::Blocked { .. } => Some(
-            "free memory or disk space at the broker, which accepts no requests until then; `apt-ci queues` and \
-             `apt-ci queues purge` still work"
-                .to_owned(),
-        ),
-        BrokerError::Denied { denial, .. } => Some(denial.hint()),
-        BrokerError::ClaimLost(_) | BrokerError::NotTaken(_) | BrokerError::Refused { .. } => None,
-    }
-}
-
-fn forge_hint(error: &ForgeError) -> Option<String> {
-    let hint = match error {
-        ForgeError::Unreachable { .. } => {
-            "check that the server is up and its address is correct; set another one with `api` in hooks.toml or \
-             --api-url"
-        }
-        ForgeError::NotAllowed { .. } => {
-            "check that the token has not expired and has the needed scopes; run `apt-ci github set-token PROJECT` \
-             (or gitlab) to replace the status token"
-        }
-        ForgeError::NotFound { .. } => {
-            "check the name; for a private project, set GITHUB_TOKEN or GITLAB_TOKEN to a token that may see it"
-        }
-        ForgeError::ServerError { .. } | ForgeError::RateLimited { .. } => {
-            "try again later; the cause is at the server"
-        }
-        ForgeError::Moved { .. } => {
-            "write its new name into hooks.toml, commit, and run `apt-ci github sync` (or gitlab)"
-        }
-        ForgeError::Insecure(_) => "use its https:// address",
-        ForgeError::MalformedToken => "check that the variable, file or prompt contains only the token",
-        ForgeError::Refused { .. } | ForgeError::Unexpected { .. } => return None,
-    };
-    Some(hint.to_owned())
-}
-
-fn credentials_hint(error: &CredentialsError) -> Option<String> {
-    match error {
-        CredentialsError::NoSite => Some("run `apt-ci init DIR` to create a site, or name one with --site".to_owned()),
-        CredentialsError::Open { hint, .. } => Some(hint.clone()),
-        CredentialsError::Sealed(..) => Some(
-            "set APT_CI_IDENTITY to the file of another key; run `apt-ci credentials recipients list` to see whose \
-             keys can decrypt it"
-                .to_owned(),
-        ),
-        CredentialsError::Unopenable(_) => {
-            Some("make your own key an operator first, or set APT_CI_IDENTITY to its file".to_owned())
-        }
-        CredentialsError::Ambiguous(_) => {
-            Some("give the key itself; run `apt-ci credentials recipients list` to see the keys".to_owned())
-        }
-        CredentialsError::LastRecipient(_) => {
-            Some("add another operator first with `apt-ci credentials recipients add`".to_owned())
-        }
-        CredentialsError::Link(path) => {
-            Some(format!("check where it leads and who committed it, then remove it with `rm {}`", shell_word(path)))
-        }
-        CredentialsError::Clear(path) => Some(format!(
-            "anyone who can read the site knows this secret: run `rm {}`, replace the secret, and store the new one \
-             with `apt-ci credentials set`",
-            shell_word(path)
-        )),
-        CredentialsError::Foreign(..) => {
-            Some("check the site's git history, then store the correct secret with `apt-ci credentials set`".to_owned())
-        }
-        CredentialsError::Unbound(kind, name) => {
-            Some(format!("run `apt-ci credentials bind {kind} {name}` to bind it"))
-        }
-        CredentialsError::OtherServer { kind, name, server, .. } => Some(format!(
-            "if {server} is correct, run `apt-ci credentials bind {kind} {name} --server {server}` to send it the \
-             secret"
-        )),
-        CredentialsError::OtherService { kind, name, service, .. } => Some(format!(
-            "the forge would send the secret there; if {service} is correct, run `apt-ci credentials bind {kind} \
-             {name} --service {service}` to allow it"
-        )),
-        CredentialsError::NoServer(..) => Some("give the server with --server, as in --server https://HOST".to_owned()),
-        CredentialsError::NoReaders(..) => {
-            Some("set it with --for web, --for worker:HOST, --for worker (every worker) or --for operator".to_owned())
-        }
-        CredentialsError::NoRecipients(path) => Some(format!(
-            "run `git log -- {}` to see who changed it; restore it from there, or start again with `apt-ci \
-             credentials recipients add`",
-            shell_word(path)
-        )),
-        CredentialsError::Unagreed { entry, is_there, .. } => {
-            let server = entry.server.as_ref().map(|server| format!(" --server {server}")).unwrap_or_default();
-            let service = entry.service.as_ref().map(|service| format!(" --service {service}")).unwrap_or_default();
-            let readers: String = entry.needed_by().iter().map(|role| format!(" --for {role}")).collect();
-            let verb = if *is_there { "bind" } else { "set" };
-            Some(format!(
-                "check who changed it; if it is correct, confirm with `apt-ci credentials {verb} {} \
-                 {}{server}{service}{readers}`",
-                entry.kind, entry.name
-            ))
-        }
-        CredentialsError::Unconfirmed(_) => {
-            Some("check who added them, then run `apt-ci credentials recipients confirm`".to_owned())
-        }
-        CredentialsError::Missing(_) => Some("run `apt-ci credentials list` to list the credentials".to_owned()),
-        CredentialsError::NoRecipient(_) => Some("run `apt-ci credentials recipients list` to see them".to_owned()),
-        CredentialsError::Site(error) => error.hint(),
-        CredentialsError::File { .. } | CredentialsError::Recipient(_) => None,
-    }
-}
-
-fn store_hint(error: &StoreError) -> Option<String> {
-    match error {
-        StoreError::Unreachable { .. } => Some(
-            "check that the server is up and the address is correct; run `apt-ci config` to see where it is configured"
-                .to_owned(),
-        ),
-        StoreError::Refused { .. } => {
-            Some("run `apt-ci config` to see where the address and the credentials are configured".to_owned())
-        }
-        _ => None,
+impl From<OperationFailed> for CommandError {
+    fn from(OperationFailed { message, hint }: OperationFailed) -> Self {
+        Self::new(Decision::failure().hint(hint), message)
     }
 }

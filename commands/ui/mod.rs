@@ -22,6 +22,8 @@ use std::io::{IsTerminal, Write};
 
 use apt_ci::broker::Opaque;
 
+use self::error::CommandResult;
+
 /// When to use colours.
 #[derive(Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ColorChoice {
@@ -86,7 +88,7 @@ impl Ui {
     }
 
     /// Prints data as one JSON document on standard output.
-    pub fn json(&self, value: &impl serde::Serialize) -> anyhow::Result<()> {
+    pub fn json(&self, value: &impl serde::Serialize) -> CommandResult<()> {
         let text = if self.is_terminal { serde_json::to_string_pretty(value)? } else { serde_json::to_string(value)? };
         Ok(self.data(plain::escaped(&text))?)
     }

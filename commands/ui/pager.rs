@@ -3,12 +3,12 @@
 use std::io;
 use std::process::Stdio;
 
-use anyhow::Context;
 use apt_ci::environment::Environment;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::error::{CommandError, CommandResult, ErrorContext as _};
 use super::plain::TerminalFilter;
 use super::{Ui, unwritable};
 
@@ -16,7 +16,7 @@ use super::{Ui, unwritable};
 const BUFFER_SIZE: usize = 64 << 10;
 
 /// Shows a text with `APT_CI_PAGER`, `PAGER`, or else `less`, which leaves short text on the screen and keeps colours.
-pub async fn show(ui: &Ui, environment: &Environment, text: &mut (impl AsyncRead + Unpin)) -> anyhow::Result<()> {
+pub async fn show(ui: &Ui, environment: &Environment, text: &mut (impl AsyncRead + Unpin)) -> CommandResult<()> {
     let wanted = environment.get("APT_CI_PAGER").or(environment.get("PAGER"));
     // Small machines have no less. A user who has not chosen a pager gets none there.
     let pager = wanted.unwrap_or(if is_installed("less", environment) { "less" } else { "cat" });
@@ -55,7 +55,8 @@ pub async fn show(ui: &Ui, environment: &Environment, text: &mut (impl AsyncRead
     let status = child.wait().await?;
     // The code of a shell for a program that does not exist.
     if status.code() == Some(127) {
-        anyhow::bail!("cannot start the pager {pager:?}; set PAGER to another program, for example cat");
+        let message = format!("cannot start the pager {pager:?}; set PAGER to another program, for example cat");
+        return Err(CommandError::failure(message));
     }
     Ok(())
 }
@@ -67,9 +68,9 @@ enum CopyError {
 }
 
 impl CopyError {
-    fn into_error(self, unwritable: impl Fn(io::Error) -> io::Error) -> anyhow::Error {
+    fn into_error(self, unwritable: impl Fn(io::Error) -> io::Error) -> CommandError {
         match self {
-            Self::Reading(error) => anyhow::Error::from(error).context("cannot read the whole log"),
+            Self::Reading(error) => CommandError::from(error).context("cannot read the whole log"),
             Self::Writing(error) => unwritable(error).into(),
         }
     }

@@ -4,10 +4,9 @@ use std::ffi::OsString;
 use std::io::{ErrorKind, IsTerminal, Read};
 use std::path::Path;
 
-use anyhow::Context as _;
 use secrecy::SecretString;
 
-use super::error::BadInput;
+use super::error::{BadInput, CommandResult, ErrorContext as _};
 
 /// Maximum size of a secret, in bytes.
 const MAX_SECRET_SIZE: u64 = 64 << 10;
@@ -35,7 +34,7 @@ pub fn random() -> SecretString {
 }
 
 /// Reads a secret from a file, a hidden prompt, or standard input.
-pub async fn read(file: Option<&Path>, what: &str) -> anyhow::Result<SecretString> {
+pub async fn read(file: Option<&Path>, what: &str) -> CommandResult<SecretString> {
     let text = match file {
         Some(path) => read_text(path)?,
         None if std::io::stdin().is_terminal() => {
@@ -65,7 +64,7 @@ pub async fn read(file: Option<&Path>, what: &str) -> anyhow::Result<SecretStrin
 }
 
 /// Returns the text of a file that the user has named, at most 4 MiB. It may be a pipe, as from another program.
-pub fn read_text(path: &Path) -> anyhow::Result<String> {
+pub fn read_text(path: &Path) -> CommandResult<String> {
     let read = || -> std::io::Result<String> {
         let mut text = String::new();
         let length = std::fs::File::open(path)?.take(MAX_FILE_SIZE + 1).read_to_string(&mut text)?;

@@ -22,6 +22,7 @@ use tabled::settings::{Alignment, Color, Padding, Style as Borders, Width};
 use unicode_width::UnicodeWidthStr;
 
 use super::Ui;
+use super::error::CommandResult;
 use super::plain::plain;
 use super::wrap::wrap_within;
 
@@ -139,7 +140,7 @@ pub fn outcome_style(outcome: Outcome) -> Style {
 }
 
 /// Prints the rows under their headings; programs get no headings.
-pub fn print(ui: &Ui, columns: &[Column<'_>], rows: &[Vec<Cell>]) -> anyhow::Result<()> {
+pub fn print(ui: &Ui, columns: &[Column<'_>], rows: &[Vec<Cell>]) -> CommandResult<()> {
     if rows.is_empty() {
         return Ok(());
     }

@@ -14,7 +14,7 @@ use super::live::{self, AnsweringWorker, PidArgs};
 use super::stop;
 use crate::request_ref::{self, Candidate};
 use crate::session::Session;
-use crate::ui::error::NotFound;
+use crate::ui::error::{CommandResult, NotFound};
 use crate::ui::exit::ExitStatus;
 
 /// Interval between polls for the end of a test.
@@ -57,7 +57,7 @@ struct TestToCancel<'a> {
     uuid: String,
 }
 
-pub async fn run(args: CancelArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: CancelArgs, session: &Session) -> CommandResult<ExitStatus> {
     let site = session.site()?;
     let (found, mut exit) = live::find(&args.which, &site, session).await?;
     if args.all {
@@ -109,7 +109,7 @@ pub async fn run(args: CancelArgs, session: &Session) -> anyhow::Result<ExitStat
 }
 
 /// Returns the running test that a text names.
-fn meant<'a>(text: &str, found: &'a [AnsweringWorker]) -> anyhow::Result<TestToCancel<'a>> {
+fn meant<'a>(text: &str, found: &'a [AnsweringWorker]) -> CommandResult<TestToCancel<'a>> {
     let mut tests: Vec<(TestToCancel<'a>, &str)> = Vec::new();
     for AnsweringWorker { worker, status } in found {
         for slot in &status.slots {

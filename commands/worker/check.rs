@@ -11,7 +11,7 @@ use serde_json::json;
 use super::conf::ConfArgs;
 use super::store_check;
 use crate::session::Session;
-use crate::ui::error::hint;
+use crate::ui::error::{CommandError, CommandResult};
 use crate::ui::exit::ExitStatus;
 
 /// Check the configuration, autopkgtest, the queue and the store
@@ -43,7 +43,7 @@ impl From<ConfError> for Fault {
     }
 }
 
-pub async fn run(args: CheckArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: CheckArgs, session: &Session) -> CommandResult<ExitStatus> {
     let site = session.site()?;
     let file = args.conf.file(&site);
     let defined = args.conf.definitions();
@@ -98,13 +98,13 @@ async fn store(session: &Session, site: &Site) -> Option<Fault> {
 
 /// Connects to the queue as a worker does. Otherwise, faults would be noticed only when the worker starts.
 async fn queue(session: &Session, site: &Site) -> Option<Fault> {
-    let checked = async { Ok::<(), anyhow::Error>(session.broker(site).await?.check_rights().await?) };
+    let checked = async { Ok::<(), CommandError>(session.broker(site).await?.check_rights().await?) };
     let error = checked.await.err()?;
     let (file, line) = match &site.queue.origin {
         SiteOrigin::File { path, line } => (Some(path.display().to_string()), Some(*line)),
         _ => (None, None),
     };
-    Some(Fault { file, line, message: format!("{error:#}"), hint: hint(&error) })
+    Some(Fault { file, line, message: format!("{error:#}"), hint: error.hint().map(str::to_owned) })
 }
 
 /// Looks for the programs that a test needs. Returns the path of autopkgtest.

@@ -16,7 +16,7 @@ use super::work_folder;
 use crate::help::heading::{SOURCES, WHAT};
 use crate::results::spelling::{architectures, check};
 use crate::session::Session;
-use crate::ui::error::BadInput;
+use crate::ui::error::{BadInput, CommandResult};
 use crate::ui::exit::ExitStatus;
 use crate::ui::plain::below;
 use crate::ui::table::{self, Cell, Column};
@@ -105,7 +105,7 @@ fn public_ppa(text: &str) -> Result<Ppa, String> {
     }
 }
 
-pub async fn run(args: ExplainArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: ExplainArgs, session: &Session) -> CommandResult<ExitStatus> {
     let site = session.site()?;
     let configuration = args.conf.load(&site)?;
     for fault in configuration.faults() {
@@ -214,7 +214,7 @@ fn queue(args: &ExplainArgs, settings: &Settings, site: &Site) -> Result<QueueNa
     Ok(QueueName::new(context, release, architecture))
 }
 
-fn request(args: ExplainArgs) -> anyhow::Result<Request> {
+fn request(args: ExplainArgs) -> CommandResult<Request> {
     let sources = [
         args.test_git.map(TestSource::TestGit),
         args.build_git.map(TestSource::BuildGit),
@@ -248,7 +248,7 @@ fn origins(decision: &Decision) -> String {
     names.join(", ")
 }
 
-fn show(facts: &[Decision], root: Option<&Path>, session: &Session) -> anyhow::Result<()> {
+fn show(facts: &[Decision], root: Option<&Path>, session: &Session) -> CommandResult<()> {
     let rows: Vec<Vec<Cell>> = facts
         .iter()
         .map(|decision| {
@@ -266,12 +266,7 @@ fn show(facts: &[Decision], root: Option<&Path>, session: &Session) -> anyhow::R
     table::print(&session.ui, &COLUMNS, &rows)
 }
 
-fn show_json(
-    plan: &Option<Plan>,
-    facts: &[Decision],
-    never_run: bool,
-    session: &Session,
-) -> anyhow::Result<ExitStatus> {
+fn show_json(plan: &Option<Plan>, facts: &[Decision], never_run: bool, session: &Session) -> CommandResult<ExitStatus> {
     let decisions: Vec<_> = facts
         .iter()
         .map(|decision| {

@@ -8,7 +8,7 @@ use apt_ci::worker::control::{self, Command, ControlError, Reply};
 use apt_ci::worker::live_status::WorkerStatus;
 
 use crate::session::Session;
-use crate::ui::error::NotFound;
+use crate::ui::error::{CommandError, CommandResult, NotFound};
 use crate::ui::exit::ExitStatus;
 
 /// Which workers are meant.
@@ -39,7 +39,7 @@ pub async fn find(
     which: &PidArgs,
     site: &Site,
     session: &Session,
-) -> anyhow::Result<(Vec<AnsweringWorker>, ExitStatus)> {
+) -> CommandResult<(Vec<AnsweringWorker>, ExitStatus)> {
     let folder = site_folder(site);
     let mut found = Vec::new();
     let mut exit = ExitStatus::Success;
@@ -79,7 +79,7 @@ pub async fn find(
     Ok((found, exit))
 }
 
-fn none(message: String) -> anyhow::Error {
+fn none(message: String) -> CommandError {
     // sudo sets HOME to that of the user, below which the sockets are.
     let hint = "run `apt-ci worker` to start one; workers of another user are visible only to that user: \
                 `sudo -u apt-ci apt-ci worker status`";

@@ -12,7 +12,7 @@ mod stop;
 mod store_check;
 
 use crate::session::Session;
-use crate::ui::error::BadInput;
+use crate::ui::error::{BadInput, CommandResult};
 use crate::ui::exit::ExitStatus;
 
 pub use serve::work_folder;
@@ -51,7 +51,7 @@ impl Command {
     }
 }
 
-pub async fn run(args: WorkerArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: WorkerArgs, session: &Session) -> CommandResult<ExitStatus> {
     // clap could refuse these, but only together with the global options, which may stand anywhere.
     if let (Some(command), Some(option)) = (&args.command, args.serve.first_given()) {
         let command = command.name();

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::live::{self, AnsweringWorker, PidArgs};
 use crate::session::Session;
+use crate::ui::error::CommandResult;
 use crate::ui::exit::ExitStatus;
 
 /// Make the workers on this host re-read their configuration
@@ -23,7 +24,7 @@ pub struct ReloadArgs {
     which: PidArgs,
 }
 
-pub async fn run(args: ReloadArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: ReloadArgs, session: &Session) -> CommandResult<ExitStatus> {
     let site = session.site()?;
     let (found, mut exit) = live::find(&args.which, &site, session).await?;
     let mut answers = Vec::new();

@@ -19,7 +19,7 @@ use apt_ci::worker::{AutopkgtestCache, ContainerCache, RunMode, Turns, Worker, W
 use super::conf::ConfArgs;
 use super::{live, store_check};
 use crate::session::Session;
-use crate::ui::error::{BadInput, OperationFailed};
+use crate::ui::error::{BadInput, CommandResult, OperationFailed};
 use crate::ui::exit::ExitStatus;
 
 /// End of `apt-ci worker --help`.
@@ -88,7 +88,7 @@ fn name(text: &str) -> Result<String, String> {
     }
 }
 
-pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: ServeArgs, session: &Session) -> CommandResult<ExitStatus> {
     let stop = Shutdown::on_signals()?;
     let slots = args.slots.unwrap_or(1);
     let site = session.site()?;

@@ -5,6 +5,7 @@ use apt_ci::worker::live_status::{ShutdownPhase, SlotActivity, SlotStatus, TestP
 
 use super::live::{self, PidArgs};
 use crate::session::Session;
+use crate::ui::error::CommandResult;
 use crate::ui::exit::ExitStatus;
 use crate::ui::short_id::ShortIds;
 use crate::ui::table::{self, Cell, Column};
@@ -44,7 +45,7 @@ pub struct StatusArgs {
     which: PidArgs,
 }
 
-pub async fn run(args: StatusArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: StatusArgs, session: &Session) -> CommandResult<ExitStatus> {
     let site = session.site()?;
     let (found, exit) = match live::find(&args.which, &site, session).await {
         Err(error) if session.ui.is_json => {

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::live::{self, AnsweringWorker, PidArgs};
 use crate::session::Session;
+use crate::ui::error::CommandResult;
 use crate::ui::exit::ExitStatus;
 
 /// Stop the workers on this host after their running tests
@@ -26,7 +27,7 @@ pub struct StopArgs {
     wait: bool,
 }
 
-pub async fn run(args: StopArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: StopArgs, session: &Session) -> CommandResult<ExitStatus> {
     let site = session.site()?;
     let (found, exit) = live::find(&args.which, &site, session).await?;
     tell(&found, &Command::Stop { restart: args.restart }, args.wait, exit, session).await
@@ -39,7 +40,7 @@ pub async fn tell(
     wait: bool,
     mut exit: ExitStatus,
     session: &Session,
-) -> anyhow::Result<ExitStatus> {
+) -> CommandResult<ExitStatus> {
     let mut answers = Vec::new();
     for AnsweringWorker { worker, .. } in workers {
         match worker.ask(command).await {

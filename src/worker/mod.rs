@@ -125,7 +125,7 @@ pub enum WorkerOutcome {
 /// Errors that prevent a worker from serving.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
-    /// The broker failed. Not transparent: the reporter finds the cause, with its hint.
+    /// The broker failed.
     #[error("{0}")]
     Broker(#[from] BrokerError),
     /// The work folder cannot be used.
