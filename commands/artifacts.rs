@@ -52,7 +52,7 @@ pub async fn run(args: ArtifactsArgs, session: &Session) -> CommandResult<ExitSt
     }
     let left_out: Vec<&Member> = members.iter().filter(|member| member.left_out.is_some()).collect();
     match folder {
-        None if members.is_empty() => session.ui.note("This run has no artifacts besides its log."),
+        _ if members.is_empty() => session.ui.note("This run has no artifacts besides its log."),
         None => show(&members, session)?,
         Some(folder) => {
             let count = members.len() - left_out.len();

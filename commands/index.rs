@@ -196,7 +196,7 @@ async fn refresh(
         session.ui.warn(format!("… and {} more results are damaged", damaged.len() - MAX_NAMED));
     }
     if tells && (failures.is_empty() || !refreshed.is_empty()) {
-        show(&refreshed, session)?;
+        show(&refreshed, store, session)?;
     }
     let last = failures.pop();
     for (name, error) in failures {
@@ -209,7 +209,7 @@ async fn refresh(
     Ok(refreshed.into_iter().map(|(name, _)| name).collect())
 }
 
-fn show(refreshed: &[(String, RefreshSummary)], session: &Session) -> CommandResult<()> {
+fn show(refreshed: &[(String, RefreshSummary)], store: &Store, session: &Session) -> CommandResult<()> {
     if session.ui.is_json {
         let one = |(name, refreshed): &(String, RefreshSummary)| {
             let RefreshSummary { added, removed, fetched, damaged } = refreshed;
@@ -237,7 +237,7 @@ fn show(refreshed: &[(String, RefreshSummary)], session: &Session) -> CommandRes
     ];
     table::print(&session.ui, &COLUMNS, &rows)?;
     match (refreshed.len(), changed.len()) {
-        (0, _) => session.ui.note("The store has no containers with results for these releases."),
+        (0, _) => session.ui.note(format!("The store {} has no results of these releases.", store.address())),
         (_, 0) => session.ui.note("The index was up to date."),
         _ => {}
     }

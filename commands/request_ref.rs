@@ -77,7 +77,7 @@ fn ambiguous<'a>(text: &str, ids: impl IntoIterator<Item = &'a str>) -> BadInput
     if !without.is_empty() {
         message.push_str(&format!(", {} of them without an id", without.len()));
     }
-    BadInput { message, hint: (!ids.is_empty()).then(|| format!("give a full id: {listed}{more}")) }
+    BadInput { message, hint: (!ids.is_empty()).then(|| format!("give the beginning of an id: {listed}{more}")) }
 }
 
 #[cfg(test)]
@@ -109,9 +109,9 @@ mod tests {
         let error = find_with_id("gzip", with_others(2)).unwrap_err();
         assert_eq!(error.message, "gzip is ambiguous: it matches 3 requests, 2 of them without an id");
         let hint = error.hint.unwrap();
-        assert!(
-            hint.starts_with("give a full id: 7e89460a-1; or run `apt-ci queues remove QUEUE --match package=gzip`")
-        );
+        assert!(hint.starts_with(
+            "give the beginning of an id: 7e89460a-1; or run `apt-ci queues remove QUEUE --match package=gzip`"
+        ));
         let error = find_with_id("gzip", [other]).unwrap_err();
         assert_eq!(error.message, "the request of gzip has no id");
         assert!(find_with_id("gzip", [other, other]).unwrap_err().hint.unwrap().starts_with("run `apt-ci queues"));

@@ -12,7 +12,7 @@ use crate::results::query::{ask, outcome, releases};
 use crate::results::run_ref::{PlaceArgs, run_or_latest};
 use crate::results::spelling::check_places;
 use crate::session::Session;
-use crate::submit::{SubmitArgs, is_wanted, submit};
+use crate::submit::{SubmitArgs, is_wanted, show_planned, submit};
 use crate::ui::error::{CommandResult, ErrorContext as _, OperationFailed};
 use crate::ui::exit::ExitStatus;
 use crate::ui::when::Since;
@@ -133,9 +133,7 @@ pub async fn run(args: RetryArgs, session: &Session) -> CommandResult<ExitStatus
         return Ok(ExitStatus::Success);
     }
     if args.dry_run {
-        for submission in &submissions {
-            session.ui.data(submission.to_line())?;
-        }
+        show_planned(&submissions, session)?;
         return Ok(ExitStatus::Success);
     }
     if !is_wanted(submissions.len(), args.yes, session).await? {

@@ -15,7 +15,7 @@ use tokio::io::AsyncReadExt;
 use crate::help::heading::{QUEUEING, SOURCES, WAITING, WHAT};
 use crate::published;
 use crate::session::Session;
-use crate::submit::{SubmitArgs, submit};
+use crate::submit::{SubmitArgs, show_planned, submit};
 use crate::ui::error::{BadInput, CommandResult, ErrorContext as _};
 use crate::ui::exit::ExitStatus;
 use crate::wait;
@@ -116,7 +116,14 @@ pub struct RunArgs {
     #[arg(long, value_name = "USER", conflicts_with = "batch", help_heading = "Private runs", hide_short_help = true)]
     swiftuser: Option<UserName>,
     /// Another user who may read a private result on web pages (can be repeated)
-    #[arg(long, value_name = "USER", conflicts_with = "batch", help_heading = "Private runs", hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "USER",
+        requires = "swiftuser",
+        conflicts_with = "batch",
+        help_heading = "Private runs",
+        hide_short_help = true
+    )]
     readable_by: Vec<UserName>,
     /// Use the low-priority queue (same as --context huge)
     #[arg(long, conflicts_with_all = ["context", "batch"], help_heading = QUEUEING, hide_short_help = true)]
@@ -199,10 +206,7 @@ pub async fn run(mut args: RunArgs, session: &Session) -> CommandResult<ExitStat
     // Requests with ids may have been submitted before: they come from undo files and interrupted submissions.
     args.submit.sent_before = submissions.iter().filter_map(|one| one.request.uuid().cloned()).collect();
     if dry_run {
-        // Without id and time, so that each submission of these lines is a new request.
-        for submission in &submissions {
-            session.ui.data(submission.to_line())?;
-        }
+        show_planned(&submissions, session)?;
         return Ok(ExitStatus::Success);
     }
     let now = jiff::Timestamp::now();

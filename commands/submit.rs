@@ -296,6 +296,16 @@ async fn duplicates(
     }
 }
 
+/// Shows requests that are not queued: as lines of a batch, without ids and times, so that each submission of them is a
+/// new request.
+pub fn show_planned(planned: &[Submission], session: &Session) -> CommandResult<()> {
+    if session.ui.is_json {
+        let one = |Submission { queue, request }: &Submission| json!({"queue": queue, "package": request.package().as_str(), "parameters": request.public_parameters()});
+        return session.ui.json(&planned.iter().map(one).collect::<Vec<_>>());
+    }
+    planned.iter().try_for_each(|one| Ok(session.ui.data(one.to_line())?))
+}
+
 fn show(queued: &[Submission], already: &[(Submission, Duplicate)], session: &Session) -> CommandResult<()> {
     let id = |request: &Request| request.uuid().map(ToString::to_string).unwrap_or_default();
     if session.ui.is_json {

@@ -211,7 +211,10 @@ fn place_of<'a>(text: &str, ids: impl Iterator<Item = &'a str>) -> Result<Option
 
 fn interrupted(followed: &[FollowedRequest], view: View, session: &Session) -> CommandResult<ExitStatus> {
     view.end();
-    session.ui.note(format!("The tests continue. Run `apt-ci run --watch {}` to wait for them again.", open(followed)));
+    session.ui.note(format!(
+        "The requests stay queued, and running tests continue. Run `apt-ci run --watch {}` to wait for them again.",
+        open(followed)
+    ));
     Ok(ExitStatus::Interrupted)
 }
 
@@ -312,9 +315,10 @@ fn event(one: &FollowedRequest) -> Value {
 fn said(one: &FollowedRequest) -> String {
     let FollowedRequest { package, queue, uuid, .. } = one;
     let state = match &one.stage {
-        Stage::Unseen if one.is_hidden() => format!("is queued as {uuid}, in a queue that cannot be listed"),
+        Stage::Unseen if one.is_hidden() => format!("is queued, and cannot be listed there, as {uuid}"),
         Stage::Unseen => format!("was requested as {uuid}"),
-        Stage::Queued { position, of } => format!("is queued as {uuid}, {position} of {of}"),
+        // A narrow terminal cuts the end.
+        Stage::Queued { position, of } => format!("is queued, number {position} of {of}, as {uuid}"),
         Stage::Delayed => "is tried again later, because its testbed failed".to_owned(),
         Stage::Running { worker, since, line } => {
             let on = worker.as_ref().map(|worker| format!(" on {worker}")).unwrap_or_default();

@@ -193,6 +193,7 @@ fn check(_: &Services) -> Result<(), Failed> {
     let good = site.ok(&["worker", "check"]);
     assert_eq!(good.lines().count(), 1, "{good}");
     assert!(good.contains("worker.conf: no faults; autopkgtest is "), "{good}");
+    assert!(good.contains(" and the store folder:") && good.trim_end().ends_with(" can be used"), "{good}");
     let bad = site.path().join("bad.conf");
     fs::write(
         &bad,

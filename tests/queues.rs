@@ -126,9 +126,15 @@ fn unasked(services: &Services) -> Result<(), Failed> {
         refused(&site, &["queues", "purge"], "QUEUE");
         // Nobody has to be asked about nothing.
         let criterion = ["queues", "remove", &queue, "--match", "package=bzip2"];
-        for nothing in [&["queues", "dedupe"][..], &["queues", "supersede"], &["queues", "dead", "drop"], &criterion] {
-            let finished = site.run(nothing);
-            assert!(finished.status.success() && finished.err.contains("No requests match"), "{finished:#?}");
+        let nothing: [(&[&str], &str); 4] = [
+            (&["queues", "dedupe"], "No duplicates."),
+            (&["queues", "supersede"], "No superseded requests."),
+            (&["queues", "dead", "drop"], "No dead letters."),
+            (&criterion, "No requests match."),
+        ];
+        for (command, said) in nothing {
+            let finished = site.run(command);
+            assert!(finished.status.success() && finished.err.contains(said), "{finished:#?}");
         }
         refused(&site, &["queues", "move", &queue, &queue, "-y"], "is both the source and the destination queue");
         let huge = format!("debci-huge-{}-amd64", site.release);

@@ -204,6 +204,13 @@ fn artifacts(services: &Services) -> Result<(), Failed> {
         let again = site.run(&["artifacts", "gzip", "-o", folder]);
         assert_eq!(again.status.code(), Some(1));
         assert!(again.err.contains("not empty"), "{}", again.err);
+        // A run without artifacts leaves no folder.
+        ask(&site, "bare", "glibc/2", &[]);
+        work(&site);
+        let none = site.path().join("none");
+        let bare = site.run(&["artifacts", "bare", "-o", none.to_str().expect("a path in UTF-8")]);
+        assert!(bare.status.success() && bare.err.contains("no artifacts besides its log"), "{bare:#?}");
+        assert!(!none.exists());
         let small = site.run(&["artifacts", "gzip", "--list", "--limit", "0"]);
         assert!(small.err.contains("more than 0 bytes"), "{small:#?}");
     }

@@ -138,8 +138,7 @@ pub async fn run(args: CancelArgs, session: &Session) -> CommandResult<ExitStatu
                 session.ui.note(format!("Cancelling the test of {said}; its request goes {place}."));
             }
             RequestOutcome::Removed => {
-                let record = canceller.record.path().display();
-                session.ui.note(format!("Removed {said} from its queue. `apt-ci run --batch {record}` restores it."));
+                session.ui.note(format!("Removed the request of {said}."));
             }
             RequestOutcome::Waiting => session.ui.note(format!("{said} is already waiting in its queue.")),
             RequestOutcome::TooLate => {
@@ -153,6 +152,10 @@ pub async fn run(args: CancelArgs, session: &Session) -> CommandResult<ExitStatu
         }
         let cancelled = matches!(outcome, RequestOutcome::Cancelled | RequestOutcome::Removed);
         answers.push(json!({"uuid": uuid, "cancelled": cancelled, "requeue": args.requeue, "outcome": outcome}));
+    }
+    if canceller.record.path().exists() {
+        let record = canceller.record.path().display();
+        session.ui.note(format!("Run `apt-ci run --batch {record}` to restore what was removed."));
     }
     if session.ui.is_json {
         session.ui.json(&answers)?;

@@ -78,6 +78,7 @@ pub async fn run(args: DeadArgs, session: &Session, site: &Site) -> CommandResul
         Some(Command::Drop(pick)) => (pick, Destination::UndoFile),
     };
     let is_everything = pick.meant.is_everything() && destination == Destination::UndoFile;
+    let nothing = if pick.meant.is_everything() { "No dead letters." } else { "No dead letters match." };
     let ids = pick.meant.ids();
     let meant = pick.meant.rule();
     let rule: Rule = match destination {
@@ -96,6 +97,7 @@ pub async fn run(args: DeadArgs, session: &Session, site: &Site) -> CommandResul
         rule,
         is_everything,
         destination,
+        nothing,
     };
     removal::run(removal, &pick.removal, session, site).await
 }

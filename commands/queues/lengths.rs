@@ -133,11 +133,21 @@ fn show(args: &LengthsArgs, look: &Snapshot, session: &Session) -> CommandResult
             if opaque.len() > 1 { format!(" for {} queues, for example", opaque.len()) } else { String::new() };
         session.ui.note(format!("OLDEST is unknown{others}: {}", opaque_lines(first)));
     }
+    if args.estimate && look.states.iter().any(|state| waits(state) && !look.ends.contains_key(&state.queue)) {
+        session.ui.note(
+            "Queues without an estimate have no worker, cannot be listed, or have only packages that were never tested.",
+        );
+    }
     if !quiet.is_empty() {
         let queues = if quiet.len() == 1 { "queue" } else { "queues" };
         session.ui.note(format!("{} empty {queues} without workers hidden (--all to show).", quiet.len()));
     }
     Ok(())
+}
+
+/// Returns whether the queue has requests that will be run.
+fn waits(state: &QueueState) -> bool {
+    state.ready + state.claimed + state.delayed > 0
 }
 
 fn row(state: &QueueState, some_delayed: bool, end: Option<&Duration>, now: Timestamp) -> Vec<Cell> {

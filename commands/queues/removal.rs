@@ -75,6 +75,8 @@ pub struct Removal {
     pub ids: Vec<RequestId>,
     pub rule: Rule,
     pub destination: Destination,
+    /// Message when there is nothing to remove.
+    pub nothing: &'static str,
 }
 
 impl Removal {
@@ -186,7 +188,7 @@ pub async fn run(
         removal.narrow(move |id| whole.contains(id));
     }
     if planned.count() == 0 {
-        session.ui.note("No requests match.");
+        session.ui.note(removal.nothing);
         report(&[], session)?;
         if !args.dry_run {
             unfinished.into_iter().for_each(UnfinishedUndoFile::forget);
@@ -403,7 +405,7 @@ impl Words<'_> {
         match self.destination {
             Destination::UndoFile => format!("Would remove {}.", requests(count)),
             Destination::Queue(to) => format!("Would move {} to {to}.", requests(count)),
-            Destination::Origin => format!("Would put {} back.", requests(count)),
+            Destination::Origin => format!("Would put {} back into {}.", requests(count), their_queue(count)),
         }
     }
 
@@ -411,7 +413,7 @@ impl Words<'_> {
         match self.destination {
             Destination::UndoFile => format!("Remove {}?", requests(count)),
             Destination::Queue(to) => format!("Move {} to {to}?", requests(count)),
-            Destination::Origin => format!("Put {} back?", requests(count)),
+            Destination::Origin => format!("Put {} back into {}?", requests(count), their_queue(count)),
         }
     }
 
@@ -419,7 +421,7 @@ impl Words<'_> {
         let mut said = match self.destination {
             Destination::UndoFile => format!("Removed {}.", requests(count)),
             Destination::Queue(to) => format!("Moved {} to {to}.", requests(count)),
-            Destination::Origin => format!("Put {} back.", requests(count)),
+            Destination::Origin => format!("Put {} back into {}.", requests(count), their_queue(count)),
         };
         if let Some(gone) = planned.checked_sub(count).filter(|gone| *gone > 0) {
             said.push_str(&format!(" Workers took {gone} in the meantime."));
@@ -435,6 +437,10 @@ impl Words<'_> {
         }
         said
     }
+}
+
+fn their_queue(count: usize) -> &'static str {
+    if count == 1 { "its queue" } else { "their queues" }
 }
 
 fn requests(count: usize) -> String {

@@ -54,6 +54,8 @@ impl MatchArgs {
 /// Remove queued requests
 #[derive(clap::Args)]
 #[command(
+    // clap's own usage is wider than 80 columns.
+    override_usage = "apt-ci queues remove [OPTIONS] --match <KEY=PATTERN> <QUEUE>...",
     // Not to say which would mean everything.
     group = clap::ArgGroup::new("which").required(true).multiple(true).args(["criteria", "ids"]),
     after_help = "\
@@ -86,6 +88,7 @@ pub async fn remove(args: RemoveArgs, session: &Session, site: &Site) -> Command
         ids: args.meant.ids(),
         rule: args.meant.rule(),
         destination: Destination::UndoFile,
+        nothing: "No requests match.",
     };
     removal::run(removal, &args.removal, session, site).await
 }
@@ -115,6 +118,7 @@ pub async fn purge(args: PurgeArgs, session: &Session, site: &Site) -> CommandRe
         ids: Vec::new(),
         rule: MatchArgs::default().rule(),
         destination: Destination::UndoFile,
+        nothing: "No requests are queued there.",
     };
     removal::run(removal, &args.removal, session, site).await
 }

@@ -48,16 +48,17 @@ struct TidyArgs {
 }
 
 pub async fn dedupe(args: DedupeArgs, session: &Session, site: &Site) -> CommandResult<ExitStatus> {
-    tidy(args.common, repeated, session, site).await
+    tidy(args.common, repeated, "No duplicates.", session, site).await
 }
 
 pub async fn supersede(args: SupersedeArgs, session: &Session, site: &Site) -> CommandResult<ExitStatus> {
-    tidy(args.common, superseded, session, site).await
+    tidy(args.common, superseded, "No superseded requests.", session, site).await
 }
 
 async fn tidy(
     args: TidyArgs,
     needless: fn(&[Option<Request>]) -> Vec<usize>,
+    nothing: &'static str,
     session: &Session,
     site: &Site,
 ) -> CommandResult<ExitStatus> {
@@ -74,6 +75,7 @@ async fn tidy(
         ids: Vec::new(),
         rule: Arc::new(rule),
         destination: Destination::UndoFile,
+        nothing,
     };
     removal::run(removal, &args.removal, session, site).await
 }

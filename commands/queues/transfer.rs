@@ -34,6 +34,7 @@ pub async fn run(args: MoveArgs, session: &Session, site: &Site) -> CommandResul
         let message = format!("{} is both the source and the destination queue", args.from);
         return Err(BadInput { message, hint: None }.into());
     }
+    let nothing = if args.meant.is_everything() { "No requests are queued there." } else { "No requests match." };
     let removal = Removal {
         queues: QueueSelection::ByUser(vec![args.from]),
         piles: WAITING_PILES,
@@ -41,6 +42,7 @@ pub async fn run(args: MoveArgs, session: &Session, site: &Site) -> CommandResul
         ids: args.meant.ids(),
         rule: args.meant.rule(),
         destination: Destination::Queue(args.to),
+        nothing,
     };
     removal::run(removal, &args.removal, session, site).await
 }

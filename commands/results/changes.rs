@@ -27,11 +27,11 @@ Piped output is tab-separated: what (trigger, package or test), name, before, af
 Example:
   apt-ci results diff 20261101_112202_ece40@ 20261123_112202_ece40@")]
 pub struct DiffArgs {
-    /// Earlier run: id, path RELEASE/ARCH/PREFIX/PACKAGE/RUN@, or log URL
-    #[arg(value_name = "RUN")]
+    /// Earlier run (id, path RELEASE/ARCH/PREFIX/PACKAGE/RUN@, or log URL) or source package
+    #[arg(value_name = "BEFORE")]
     before: String,
-    /// Later run
-    #[arg(value_name = "RUN")]
+    /// Later run, named in the same ways
+    #[arg(value_name = "AFTER")]
     after: String,
     #[command(flatten)]
     place: PlaceArgs,

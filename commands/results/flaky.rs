@@ -90,7 +90,8 @@ pub async fn run(args: &FlakyArgs, session: &Session, site: &Site) -> CommandRes
         })
         .collect();
     if rows.is_empty() {
-        session.ui.note("No tests both passed and failed with the same versions.");
+        let from = args.since.0.strftime("%Y-%m-%d");
+        session.ui.note(format!("No tests both passed and failed with the same versions since {from}."));
     }
     const COLUMNS: [Column<'_>; 9] = [
         Column::new("RELEASE"),

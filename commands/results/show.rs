@@ -144,7 +144,9 @@ pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> CommandResu
 /// Returns a proof in words: its verdict, and a line for each item.
 fn proof_lines(proof: &Proof) -> Vec<String> {
     let verdict = match (proof.verdict, proof.items.is_empty()) {
-        (ProofVerdict::None, _) => "not proven: the result does not record the testbed's packages".to_owned(),
+        (ProofVerdict::None, _) => {
+            "not proven: the result does not record where the testbed's packages came from".to_owned()
+        }
         (ProofVerdict::Proven, true) => "proven: the unchanged release was tested".to_owned(),
         (ProofVerdict::Proven, false) => "proven: the testbed had the requested packages".to_owned(),
         (ProofVerdict::Refuted, _) => "refuted: the testbed lacked requested packages".to_owned(),

@@ -75,7 +75,8 @@ pub async fn run(args: &StatsArgs, session: &Session, site: &Site) -> CommandRes
         return Ok(ExitStatus::Success);
     }
     if is_empty {
-        session.ui.note("No results in this period.");
+        let from = args.since.0.strftime("%Y-%m-%d");
+        session.ui.note(format!("No results since {from} (choose another time with --since)."));
         return Ok(ExitStatus::Success);
     }
     if args.plot {

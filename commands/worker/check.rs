@@ -77,7 +77,10 @@ pub async fn run(args: CheckArgs, session: &Session) -> CommandResult<ExitStatus
             }
         }
         if let (true, Some(found)) = (faults.is_empty(), &found) {
-            session.ui.data(format!("{name}: no faults; autopkgtest is {found}"))?;
+            let (queue, store) = (&site.queue.value, &site.store.value);
+            session.ui.data(format!(
+                "{name}: no faults; autopkgtest is {found}; the queue {queue} and the store {store} can be used"
+            ))?;
         }
     }
     Ok(if faults.is_empty() { ExitStatus::Success } else { ExitStatus::Failure })

@@ -260,7 +260,7 @@ fn show(facts: &[Decision], root: Option<&Path>, session: &Session) -> CommandRe
     const COLUMNS: [Column<'_>; 3] = [
         Column::new("WHAT"),
         // The whole of a long value is in the command line.
-        Column::new("VALUE").cut().least(16),
+        Column::new("VALUE").wrap().least(16),
         Column::new("DECIDED BY").wrap().least(20),
     ];
     table::print(&session.ui, &COLUMNS, &rows)

@@ -47,7 +47,9 @@ pub async fn find(
     let workers = client::workers(&control::folder(&site.state_dir))?;
     for pid in &which.pids {
         if !workers.iter().any(|worker| worker.pid == *pid) {
-            return Err(none(format!("no worker with the process id {pid} is running on this host")));
+            let message = format!("no worker with the process id {pid} is running on this host");
+            let hint = "run `apt-ci worker status` to list the workers of the site";
+            return Err(NotFound { message, hint }.into());
         }
     }
     for worker in workers {
@@ -81,8 +83,8 @@ pub async fn find(
 
 fn none(message: String) -> CommandError {
     // sudo sets HOME to that of the user, below which the sockets are.
-    let hint = "run `apt-ci worker` to start one; workers of another user are visible only to that user: \
-                `sudo -u apt-ci apt-ci worker status`";
+    let hint = "workers of another user are visible only to that user: run `sudo -u apt-ci apt-ci worker status` to \
+                see those of the service";
     NotFound { message, hint }.into()
 }
 

@@ -16,13 +16,13 @@ const COLUMNS: [Column<'_>; 10] = [
     Column::new("PID"),
     Column::new("SLOT"),
     Column::new("STATE"),
-    Column::new("PACKAGE").cut_late(),
+    Column::new("PACKAGE").cut_late().least(24),
     Column::new("RELEASE").spare(),
     Column::new("ARCH").spare(),
     Column::new("TIME"),
     Column::new("PHASE").spare(),
     Column::new("REQUEST"),
-    Column::new("LAST LINE").cut().spare(),
+    Column::new("LAST LINE").cut().least(16).spare(),
 ];
 
 /// Place of the phase among the columns.

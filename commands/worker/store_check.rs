@@ -16,10 +16,14 @@ pub enum StoreFault {
     Unreachable(String),
 }
 
-/// Lists the store's containers to find a fault. Returns `None` if the store answers.
+/// Lists the store's containers to find a fault. Returns `None` if the store answers and a folder can be written.
 pub async fn fault(store: &Store) -> Option<StoreFault> {
-    match timeout(CHECK_TIMEOUT, store.containers()).await {
-        Ok(Ok(_)) => None,
+    let checked = async {
+        store.containers().await?;
+        store.check_writable().await
+    };
+    match timeout(CHECK_TIMEOUT, checked).await {
+        Ok(Ok(())) => None,
         Ok(Err(error @ StoreError::Unreachable { .. })) => Some(StoreFault::Unreachable(error.to_string())),
         Ok(Err(error)) => Some(StoreFault::Unusable(error)),
         Err(_) => {

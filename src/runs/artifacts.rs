@@ -85,6 +85,7 @@ fn unpack(source: impl Read, folder: Option<&Path>, limit: u64) -> Result<Vec<Me
         let path = path.to_owned();
         move |source| ArtifactsError::Unwritable { path, source }
     };
+    let is_new = folder.is_some_and(|folder| !folder.exists());
     if let Some(folder) = folder {
         make_folder(folder).map_err(unwritable(folder))?;
         let is_empty = fs::read_dir(folder).map_err(unwritable(folder))?.next().is_none();
@@ -147,6 +148,10 @@ fn unpack(source: impl Read, folder: Option<&Path>, limit: u64) -> Result<Vec<Me
             _ => member.left_out = Some("it is no regular file".to_owned()),
         }
         members.push(member);
+    }
+    if let Some(folder) = folder.filter(|_| is_new && members.is_empty()) {
+        // At worst, an empty folder stays.
+        let _ = fs::remove_dir(folder);
     }
     Ok(members)
 }

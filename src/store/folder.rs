@@ -11,6 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use nix::unistd::AccessFlags;
 use serde::{Deserialize, Serialize};
 use tracing::{debug, warn};
 
@@ -92,6 +93,19 @@ impl FolderStore {
             }
             names.sort();
             Ok(names)
+        })
+        .await
+    }
+
+    /// Checks whether this user may write to the folder, or may create it.
+    ///
+    /// # Errors
+    /// When not.
+    pub async fn check_writable(&self) -> Result<(), StoreError> {
+        self.blocking(|store| {
+            let existing = store.root.ancestors().find(|path| path.exists()).unwrap_or(&store.root);
+            let checked = nix::unistd::access(existing, AccessFlags::W_OK | AccessFlags::X_OK);
+            checked.map_err(|error| cannot("write to", existing, error.into()))
         })
         .await
     }

@@ -247,6 +247,17 @@ impl Store {
         }
     }
 
+    /// Checks whether results can be written. Only a folder can tell without writing.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub async fn check_writable(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Swift(_) => Ok(()),
+            Self::Folder(store) => store.check_writable().await,
+        }
+    }
+
     /// Returns the number and size of a container's objects, if the store knows them without reading all entries.
     ///
     /// # Errors
