@@ -72,7 +72,7 @@ fn why_so_long(_: &Services) -> Result<(), Failed> {
     assert_eq!(line(&explained, "testbed size"), ("big", size.as_str()));
     assert_eq!(line(&explained, "hard limit").0, format!("{} s", 300 + 3000 + 40_000 + 900 + 40_000 + 600));
     assert_eq!(line(&explained, "never run"), ("no", "default"));
-    assert_eq!(line(&explained, "container").0, format!("autopkgtest-{}", site.release));
+    assert_eq!(line(&explained, "result container").0, format!("autopkgtest-{}", site.release));
     let command = line(&explained, "command").0;
     assert!(
         command.starts_with(&format!("{}/checkout/runner/autopkgtest --output-dir ", site.path().display())),
@@ -97,7 +97,7 @@ fn what_a_ppa_changes(_: &Services) -> Result<(), Failed> {
     let nothing = "nothing (all of noble-proposed: priority 100)";
     assert_eq!(line(&with_ppa, "from the pocket"), (nothing, "request: ppas"));
     assert_eq!(line(&with_ppa, "PPAs"), ("me/one me/two", "request: ppas"));
-    assert_eq!(line(&with_ppa, "container").0, "autopkgtest-noble-me-two");
+    assert_eq!(line(&with_ppa, "result container").0, "autopkgtest-noble-me-two");
     assert!(line(&with_ppa, "queue").0.starts_with("debci-ppa-noble-"), "{with_ppa}");
     // What is impossible is explained, too.
     let null = TestSite::local();
