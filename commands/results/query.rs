@@ -13,7 +13,7 @@ use apt_ci::store::{Store, StoreError};
 use jiff::Timestamp;
 
 use crate::help::heading::RESULTS;
-use crate::session::Session;
+use crate::session::{NO_SITE_HINT, Session};
 use crate::ui::error::{BadInput, CommandResult};
 use crate::ui::when::{self, Since};
 
@@ -114,7 +114,10 @@ pub fn releases(named: &[Release], site: &Site) -> CommandResult<Vec<Release>> {
         if named.is_empty() { site.releases.value.keys().cloned().collect() } else { named.to_vec() };
     if releases.is_empty() {
         let message = format!("no releases are configured ({})", site.releases.origin);
-        let hint = Some("give one with -s, or add releases to [releases] in apt-ci.toml".to_owned());
+        let hint = Some(match site.root {
+            Some(_) => "give one with -s, or add releases to [releases] in apt-ci.toml".to_owned(),
+            None => format!("give one with -s; {NO_SITE_HINT}"),
+        });
         return Err(BadInput { message, hint }.into());
     }
     Ok(releases)
