@@ -8,7 +8,6 @@ use crate::results::run_ref::{PlaceArgs, run_or_latest};
 use crate::session::Session;
 use crate::ui::error::CommandResult;
 use crate::ui::exit::ExitStatus;
-use crate::ui::number;
 use crate::ui::table::{self, Cell, Column};
 
 /// List or unpack the artifacts of a run, or of a package's latest run
@@ -33,7 +32,7 @@ pub struct ArtifactsArgs {
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Maximum size to unpack, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 10_240, value_parser = number::limit::<u64>)]
+    #[arg(long, value_name = "MIB", default_value_t = 10_240)]
     limit: u64,
 }
 

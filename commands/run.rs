@@ -269,9 +269,14 @@ pub fn public_ppa(text: &str) -> CommandResult<Ppa> {
         let hint = "pass the request on standard input to `apt-ci run --batch -`".to_owned();
         return Err(BadInput { message, hint: Some(hint) }.into());
     }
-    text.parse().map_err(|error: InvalidRequest| {
-        BadInput { message: format!("--ppa {text}: {}", error.rule), hint: None }.into()
-    })
+    text.parse().map_err(|error| invalid_ppa(&error).into())
+}
+
+/// Returns the error for a PPA with the name of its option.
+pub fn invalid_ppa(error: &InvalidRequest) -> BadInput {
+    // There is no value if it may have a token.
+    let option = format!("--ppa {}", error.value);
+    BadInput { message: format!("{}: {}", option.trim_end(), error.rule), hint: None }
 }
 
 fn unknown_release(release: &Release, site: &Site) -> BadInput {

@@ -185,7 +185,10 @@ fn sections(services: &Services) -> Result<(), Failed> {
         ask(&site, "tar", "glibc/2", &[]);
         work(&site);
         let none = site.run(&["log", "tar", "--failed"]);
-        assert!(none.status.success() && none.out.is_empty() && none.err.contains("No test of"), "{none:#?}");
+        assert!(
+            none.status.success() && none.out.is_empty() && none.err.contains("failed; the outcome is pass."),
+            "{none:#?}"
+        );
     }
     Ok(())
 }

@@ -48,7 +48,7 @@ pub struct QueuesArgs {
         long,
         default_value_t = show::DEFAULT_LIMIT,
         value_name = "N",
-        value_parser = number::limit::<usize>,
+        value_parser = number::limit,
         requires = "name",
         hide_short_help = true
     )]

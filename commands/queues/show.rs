@@ -46,7 +46,7 @@ pub struct ShowArgs {
     #[arg(value_name = "QUEUE")]
     name: QueueName,
     /// Maximum number of requests to show in each state
-    #[arg(long, default_value_t = DEFAULT_LIMIT, value_name = "N", value_parser = number::limit::<usize>)]
+    #[arg(long, default_value_t = DEFAULT_LIMIT, value_name = "N", value_parser = number::limit)]
     limit: usize,
 }
 

@@ -32,7 +32,7 @@ pub struct FlakyArgs {
     #[arg(long, value_name = "TIME", default_value = "90d")]
     since: Since,
     /// Maximum number of tests to show, worst first
-    #[arg(long, default_value_t = 50, value_name = "N", value_parser = number::limit::<usize>)]
+    #[arg(long, default_value_t = 50, value_name = "N", value_parser = number::limit)]
     limit: usize,
 }
 

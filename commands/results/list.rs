@@ -47,7 +47,7 @@ pub struct ListArgs {
         long,
         default_value_t = 20,
         value_name = "N",
-        value_parser = number::limit::<usize>,
+        value_parser = number::limit,
         conflicts_with = "matrix",
         help_heading = RESULTS,
         hide_short_help = true

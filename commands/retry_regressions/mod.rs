@@ -110,7 +110,7 @@ pub struct RetryRegressionsArgs {
     #[arg(long, help_heading = HOW, hide_short_help = true)]
     group: bool,
     /// Maximum number of requests
-    #[arg(long, value_name = "N", value_parser = number::limit::<usize>, help_heading = QUEUEING)]
+    #[arg(long, value_name = "N", value_parser = number::limit, help_heading = QUEUEING)]
     limit: Option<usize>,
     /// Name recorded as the requester
     #[arg(long, value_name = "NAME", help_heading = QUEUEING, hide_short_help = true)]
