@@ -52,7 +52,7 @@ impl Request {
     pub fn parse_noting(body: &[u8], notes: &mut Vec<String>) -> Result<Self, InvalidRequest> {
         limits::bounded("request", "bytes", body.len(), MAX_MESSAGE_BYTES)?;
         let text = std::str::from_utf8(body)
-            .map_err(|_| InvalidRequest::new("request", String::from_utf8_lossy(body), "must be UTF-8"))?;
+            .map_err(|_| InvalidRequest::new("request", String::from_utf8_lossy(body), "is not UTF-8"))?;
         Self::parse_text(text, &mut CosmeticPolicy::Repaired(notes))
     }
 
