@@ -128,8 +128,7 @@ fn with_value(argument: Arg, site: &Arc<SiteWords>) -> Arg {
     } else if kind == TypeId::of::<TestState>() {
         argument.add(fixed(STATES.map(TestState::as_str)))
     } else if kind == TypeId::of::<Kind>() {
-        // Tokens for Launchpad are no longer stored.
-        argument.add(fixed(Kind::ALL.into_iter().filter(|kind| *kind != Kind::Launchpad).map(Kind::as_str)))
+        argument.add(fixed(Kind::STORABLE.map(Kind::as_str)))
     } else if kind == TypeId::of::<Role>() {
         argument.add(fixed(["operator", "web", "worker"]))
     } else if is("DIR") {

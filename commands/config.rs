@@ -23,7 +23,7 @@ pub fn run(_: ConfigArgs, session: &Session) -> CommandResult<ExitStatus> {
         && let Err(error) = TrustStore::of_user(&session.environment).check(root)
     {
         session.ui.warn(format!("{error}; other commands refuse to use it"));
-        session.ui.note(error.hint().unwrap_or_default());
+        session.ui.note(format!("hint: {}", error.hint().unwrap_or_default()));
     }
     // Keys of apt-ci.toml, and between them settings that are no keys.
     let mut shown: Vec<(String, String, String)> = vec![found_site(&site)];

@@ -89,7 +89,7 @@ enum Command {
     Show {
         #[command(flatten)]
         which: SecretArgs,
-        /// Also show the secret itself
+        /// Also show the secret itself; piped output is then only the secret
         #[arg(long)]
         reveal: bool,
     },
@@ -127,7 +127,7 @@ enum Command {
 
 #[derive(clap::Args)]
 struct SecretArgs {
-    /// queue, swift, github-hook, github-status, gitlab-hook, gitlab-status or api-key
+    #[arg(help = Kind::choices())]
     kind: Kind,
     /// User or project (such as OWNER/REPO) that the secret belongs to
     name: Name,
@@ -350,6 +350,12 @@ async fn set(args: SetArgs, is_rotation: bool, around: &CredentialsScope<'_>) ->
 fn show(which: &SecretArgs, reveal: bool, credentials: &Credentials, session: &Session) -> CommandResult<()> {
     let SecretArgs { kind, name } = which;
     let entry = known(credentials, *kind, name)?;
+    let is_digest = *kind == Kind::ApiKey;
+    if reveal && is_digest {
+        let message = format!("cannot show the API key of {name}: only its digest is stored");
+        let hint = format!("run `apt-ci credentials rotate {kind} {name} --generate` to replace it");
+        return Err(BadInput { message, hint: Some(hint) }.into());
+    }
     let opened = if reveal { credentials.get(*kind, name)? } else { None };
     let secret = opened.as_ref().map(|opened| opened.reveal().expose_secret());
     if session.ui.is_json {
@@ -376,7 +382,8 @@ fn show(which: &SecretArgs, reveal: bool, credentials: &Credentials, session: &S
     line("note", entry.note.as_deref().unwrap_or_default())?;
     line("created", &entry.created.to_string())?;
     line("rotated", &entry.rotated.map(|time| time.to_string()).unwrap_or_default())?;
-    line("secret", secret.unwrap_or("hidden; use --reveal to show it"))?;
+    let hidden = if is_digest { "only its digest is stored" } else { "hidden; use --reveal to show it" };
+    line("secret", secret.unwrap_or(hidden))?;
     Ok(())
 }
 

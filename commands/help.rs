@@ -53,6 +53,30 @@ pub fn command<C: CommandFactory>(arguments: impl IntoIterator<Item = OsString>)
     if asks_for_all { complete(C::command()) } else { summary(C::command()) }
 }
 
+/// Returns the arguments without `--help` and `-h` after the command `help`, which would take them for the name of a
+/// command.
+pub fn arguments<C: CommandFactory>(given: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let given: Vec<OsString> = given.into_iter().collect();
+    let commands = C::command();
+    let mut command = &commands;
+    for (place, word) in given.iter().enumerate().skip(1) {
+        if word == "help" && command.has_subcommands() {
+            let is_flag = |word: &OsString| word == "--help" || word == "-h";
+            return given
+                .iter()
+                .enumerate()
+                .filter(|(at, word)| *at < place || !is_flag(word))
+                .map(|(_, word)| word.clone())
+                .collect();
+        }
+        match command.find_subcommand(word) {
+            Some(subcommand) => command = subcommand,
+            None => break,
+        }
+    }
+    given
+}
+
 /// Returns the commands with everything in their short help. What follows the first line of a description is shown
 /// after the options.
 pub fn complete(command: Command) -> Command {
@@ -142,6 +166,10 @@ fn for_gitlab(mut command: Command) -> Command {
         }
         if let Some(text) = argument.get_long_help().map(in_words_of_gitlab) {
             argument = argument.long_help(text);
+        }
+        // GitLab signs nothing; `add-hook` refuses this option there.
+        if argument.get_long() == Some("legacy") {
+            return argument.hide(true);
         }
         match argument.get_value_names() {
             Some([name]) if name == "PULL-REQUEST" => argument.value_name("MERGE-REQUEST"),

@@ -17,12 +17,12 @@ const MAX_JSON_LOG: u64 = 64 << 20;
 /// Show the log of a run, or of a package's latest run
 #[derive(clap::Args)]
 #[command(after_help = "\
+On a terminal, the log is shown with APT_CI_PAGER, PAGER, or less.
+
 Examples:
   apt-ci log gzip -s bookworm
   apt-ci log 20261123_112202_ece40@ --failed
-  apt-ci log -f gzip                 follow the log of the running test
-
-On a terminal, the log is shown with APT_CI_PAGER, PAGER, or less.")]
+  apt-ci log -f gzip                 follow the log of the running test")]
 pub struct LogArgs {
     /// Run (id, path RELEASE/ARCH/PREFIX/PACKAGE/RUN@, or log URL) or source package
     #[arg(value_name = "RUN|PACKAGE")]
@@ -59,7 +59,7 @@ pub async fn run(args: LogArgs, session: &Session) -> CommandResult<ExitStatus> 
                             run.id
                         )
                     }
-                    outcome => format!("No test of {} failed: {outcome}.", run.id),
+                    outcome => format!("No test of {} failed; the outcome is {outcome}.", run.id),
                 };
                 if session.ui.is_json {
                     let mut document = serde_json::to_value(&run)?;
@@ -116,13 +116,13 @@ async fn sections(args: &LogArgs, run: &StoredRun, store: &Store) -> CommandResu
     if wanted.is_empty() {
         return Ok(None);
     }
-    let names = wanted.join(", ");
+    let (noun, names) = (if wanted.len() == 1 { "test" } else { "tests" }, wanted.join(", "));
     let mut text = run.sections(store, move |test| wanted.iter().any(|name| name == test)).await?;
     // A skipped test has no section.
     let mut first = vec![0; 4096];
     let length = text.read(&mut first).await.with_context(|| format!("cannot read the log of {}", run.object("")))?;
     if length == 0 {
-        let message = format!("the log of {} has no section of {names}", run.id);
+        let message = format!("the log of {} has no section of the {noun} {names}", run.id);
         return Err(NotFound { message, hint: "run `apt-ci log RUN` to see the whole log" }.into());
     }
     first.truncate(length);

@@ -115,8 +115,10 @@ fn begin() -> ExitCode {
         return ui::error::report(&error.into());
     }
     let words = || std::env::args_os().map(|word| word.to_string_lossy().into_owned());
-    let command = help::command::<Cli>(std::env::args_os());
-    let parsed = command.clone().try_get_matches().and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
+    let arguments = help::arguments::<Cli>(std::env::args_os());
+    let command = help::command::<Cli>(arguments.iter().cloned());
+    let parsed =
+        command.clone().try_get_matches_from(arguments).and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
     let cli = parsed.unwrap_or_else(|error| ui::usage::clearer(error, &command, words()).exit());
     let session = Session::new(cli.global);
     let runtime =
@@ -163,6 +165,8 @@ async fn dispatch(command: Command, session: &Session) -> CommandResult<ExitStat
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use clap::{Command, CommandFactory};
 
     use super::{Cli, help};
@@ -219,10 +223,25 @@ mod tests {
                     assert!(!shown.contains(word), "{typed}: {word}\n{shown}");
                 }
             });
+            let shown = command.find_subcommand("add-hook").unwrap().clone().render_help().to_string();
+            assert!(!shown.contains("--legacy"), "{shown}");
             let shown = command.find_subcommand("retry").unwrap().clone().render_help().to_string();
             assert!(shown.starts_with("Re-test a merge request\n"), "{shown}");
             assert!(shown.contains("URL of the merge request, or GROUP/PROJECT!NUMBER"), "{shown}");
             assert!(shown.contains("apt-ci gitlab retry 'GROUP/PROJECT!7'"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn help_has_help_of_its_own() {
+        let left = |text: &str| {
+            let words = help::arguments::<Cli>(text.split(' ').map(OsString::from));
+            words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(left("apt-ci help --help"), "apt-ci help");
+        assert_eq!(left("apt-ci queues help show -h"), "apt-ci queues help show");
+        for other in ["apt-ci --help", "apt-ci log help --help", "apt-ci run -s noble help --help"] {
+            assert_eq!(left(other), other);
         }
     }
 
@@ -239,7 +258,8 @@ mod tests {
     fn the_complete_help_hides_nothing_and_ends_with_the_global_options() {
         each(&built(help::complete(Cli::command())), "apt-ci", &mut |typed, command| {
             let shown = command.clone().term_width(100).render_help().to_string();
-            for option in command.get_arguments().filter_map(|argument| argument.get_long()) {
+            let offered = command.get_arguments().filter(|argument| !argument.is_hide_set());
+            for option in offered.filter_map(|argument| argument.get_long()) {
                 assert!(shown.contains(&format!("--{option}")), "{typed}: --{option}\n{shown}");
             }
             assert_eq!(shown.matches("\n      --json ").count(), 1, "{typed}: {shown}");

@@ -57,7 +57,7 @@ pub struct RetryArgs {
     dry_run: bool,
     #[command(flatten)]
     submit: SubmitArgs,
-    /// Do not ask for confirmation
+    /// Do not ask for confirmation (needed for more than 20 requests)
     #[arg(short, long, help_heading = QUEUEING)]
     yes: bool,
 }

@@ -6,19 +6,22 @@ use std::path::PathBuf;
 use apt_ci::release::{Architecture, Context, QueueName, Release};
 use apt_ci::request::line::Submission;
 use apt_ci::request::{
-    BzrSource, EnvVar, GitSource, Parameters, Ppa, Request, RequestId, SourcePackage, TestName, TestSource, Text,
-    Trigger, UserName,
+    BzrSource, EnvVar, GitSource, InvalidRequest, Parameters, Ppa, Request, RequestId, SourcePackage, TestName,
+    TestSource, Text, Trigger, UserName,
 };
 use apt_ci::site::Site;
 use tokio::io::AsyncReadExt;
 
 use crate::help::heading::{QUEUEING, SOURCES, WAITING, WHAT};
 use crate::published;
-use crate::session::Session;
+use crate::session::{NO_SITE_HINT, Session};
 use crate::submit::{SubmitArgs, show_planned, submit};
-use crate::ui::error::{BadInput, CommandResult, ErrorContext as _};
+use crate::ui::error::{BadInput, CommandError, CommandResult, ErrorContext as _};
 use crate::ui::exit::ExitStatus;
 use crate::wait;
+
+/// Maximum number of invalid lines of a batch that are reported.
+const MAX_FAULTS: usize = 10;
 
 /// Request tests of packages
 #[derive(clap::Args)]
@@ -270,7 +273,14 @@ pub fn public_ppa(text: &str) -> CommandResult<Ppa> {
         let hint = "pass the request on standard input to `apt-ci run --batch -`".to_owned();
         return Err(BadInput { message, hint: Some(hint) }.into());
     }
-    Ok(text.parse()?)
+    text.parse().map_err(|error| invalid_ppa(&error).into())
+}
+
+/// Returns the error for a PPA with the name of its option.
+pub fn invalid_ppa(error: &InvalidRequest) -> BadInput {
+    // There is no value if it may have a token.
+    let option = format!("--ppa {}", error.value);
+    BadInput { message: format!("{}: {}", option.trim_end(), error.rule), hint: None }
 }
 
 fn unknown_release(release: &Release, site: &Site) -> BadInput {
@@ -283,6 +293,9 @@ fn unknown_release(release: &Release, site: &Site) -> BadInput {
         ),
         hint: Some(match known.iter().find(|name| strsim::damerau_levenshtein(name, release.as_str()) <= 2) {
             Some(name) => format!("did you mean {name}?"),
+            None if site.root.is_none() => {
+                format!("give the architecture with -a if a queue for {release} exists; {NO_SITE_HINT}")
+            }
             None => {
                 format!(
                     "give the architecture with -a if a queue for {release} exists, or add {release} to [releases] \
@@ -301,25 +314,53 @@ async fn read_batch(file: &PathBuf, requester: Option<&Text>) -> CommandResult<V
     } else {
         tokio::fs::read(file).await.map(|content| bytes = content)
     };
-    read.with_context(|| format!("cannot read the batch {name}"))?;
+    read.map_err(|error| CommandError::of_named_file(error, &name))?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let lines = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
         BadInput { message: format!("{name}, line {}: not UTF-8", lines + 1), hint: None }
     })?;
-    let mut submissions = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        if line.trim().is_empty() {
-            continue;
+    let (mut submissions, mut faults) = (Vec::new(), Vec::new());
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        match Submission::parse_line(line) {
+            Ok(Submission { queue, request }) => {
+                let request = requester.map_or(request.clone(), |requester| request.with_requester(requester));
+                submissions.push(Submission { queue, request });
+            }
+            Err(error) => {
+                let reason = if error.field == "line" { error.rule } else { error.to_string() };
+                faults.push(format!("{name}, line {}: {reason}", number + 1));
+            }
         }
-        let at = || format!("{name}, line {}", number + 1);
-        let Submission { queue, mut request } = Submission::parse_line(line).with_context(at)?;
-        if let Some(requester) = requester {
-            request = request.with_requester(requester);
-        }
-        submissions.push(Submission { queue, request });
+    }
+    if !faults.is_empty() {
+        return Err(invalid_lines(&faults).into());
     }
     if submissions.is_empty() {
         return Err(BadInput { message: format!("{name} contains no requests"), hint: None }.into());
     }
     Ok(submissions)
+}
+
+/// Returns the error for a batch with invalid lines.
+fn invalid_lines(faults: &[String]) -> BadInput {
+    let mut message = faults.iter().take(MAX_FAULTS).cloned().collect::<Vec<_>>().join("\n");
+    if faults.len() > MAX_FAULTS {
+        message.push_str(&format!("\n… and {} more", faults.len() - MAX_FAULTS));
+    }
+    let what = if faults.len() == 1 { "the line" } else { "these lines" };
+    BadInput { message, hint: Some(format!("nothing was queued; correct {what} and run this again")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_invalid_lines_are_counted() {
+        let faults: Vec<String> = (1..=12).map(|line| format!("line {line}: wrong")).collect();
+        let message = |count: usize| invalid_lines(&faults[..count]).message;
+        assert_eq!(message(2), "line 1: wrong\nline 2: wrong");
+        assert_eq!(message(10).lines().count(), 10);
+        assert!(message(12).ends_with("line 10: wrong\n… and 2 more"), "{}", message(12));
+    }
 }

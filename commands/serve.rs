@@ -33,8 +33,12 @@ Examples:
   curl -H 'Authorization: Bearer KEY' -d 'release=noble&arch=amd64&package=gzip&trigger=glibc/2.39-1' https://HOST/request.cgi")]
 pub struct ServeArgs {
     /// Address to listen on (port 0: a free one) [default: the site's, else 127.0.0.1:8870]
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     listen: Option<SocketAddr>,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "must be ADDRESS:PORT, such as 127.0.0.1:8870".to_owned())
 }
 
 pub async fn run(args: ServeArgs, session: &Session) -> CommandResult<ExitStatus> {

@@ -14,6 +14,9 @@ use secrecy::SecretString;
 use crate::ui::error::{BadInput, CommandResult, ErrorContext as _};
 use crate::ui::{ColorChoice, Ui, ask};
 
+/// Hint for what a site would configure, where there is none.
+pub const NO_SITE_HINT: &str = "run `apt-ci init DIR` to create a site, or name one with --site";
+
 /// Options that every subcommand takes.
 #[derive(clap::Args)]
 pub struct GlobalArgs {

@@ -19,6 +19,21 @@ impl InvalidName {
         let text = text.chars().take(80).collect();
         Self { kind, text, rule }
     }
+
+    /// Returns what was to be named, such as `queue`.
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// Returns the invalid text, shortened.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns the broken rule.
+    pub fn rule(&self) -> &'static str {
+        self.rule
+    }
 }
 
 /// A release (also: series) of a distribution, such as `bookworm` or `xenial`.

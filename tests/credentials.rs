@@ -12,7 +12,7 @@ use serde_json::json;
 use testkit::site::{Finished, TestSite, finish};
 use testkit::{Services, Story, Trial, stories};
 
-use crate::terminal::{answering, on_terminal, typing};
+use crate::terminal::{answering, on_terminal};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[
@@ -59,6 +59,9 @@ fn kept(_: &Services) -> Result<(), Failed> {
     let shown = site.ok(&["credentials", "show", "github-hook", "me/x"]);
     assert!(shown.contains("--reveal") && !shown.contains(SECRET), "{shown}");
     assert_eq!(site.ok(&["credentials", "show", "github-hook", "me/x", "--reveal"]), format!("{SECRET}\n"));
+    assert!(!shown.lines().any(|line| line.starts_with("created") && line.contains('.')), "seconds: {shown}");
+    site.ok(&["credentials", "set", "api-key", "ann", "--generate"]);
+    assert!(site.ok(&["credentials", "show", "api-key", "ann"]).contains("only its digest is stored"));
     let made = site.ok(&["credentials", "rotate", "github-hook", "me/x", "--generate"]);
     assert_eq!(site.ok(&["credentials", "show", "github-hook", "me/x", "--reveal"]), made);
     assert!(made.trim().len() >= 32, "{made}");
@@ -69,7 +72,12 @@ fn kept(_: &Services) -> Result<(), Failed> {
             "there is no github-hook credential of me/y",
         ),
         (&["credentials", "show", "github-hook", "me/y"], 1, "credentials list"),
-        (&["credentials", "set", "password", "me"], 2, "expected one of: queue, swift"),
+        (&["credentials", "show", "api-key", "ann", "--reveal"], 2, "only its digest is stored"),
+        (&["credentials", "recipients", "add", "apt-ci.toml"], 2, "apt-ci.toml: this is not an SSH public key of the"),
+        (&["credentials", "recipients", "add", "nothing.pub"], 2, "cannot read nothing.pub: No such file or directory"),
+        (&["credentials", "import", "nothing.json"], 2, "cannot read nothing.json: No such file or directory"),
+        (&["credentials", "set", "queue", "bar", "--generate"], 2, "--server amqps://HOST"),
+        (&["credentials", "set", "password", "me"], 2, "must be queue, swift"),
         (&["credentials", "set", "queue", "a b"], 2, "a name has"),
         (&["credentials", "set", "queue", "me", "--server", "amqps://mq.example"], 2, "the secret is empty"),
         (&["credentials", "set", "queue", "me"], 2, "--server"),
@@ -81,6 +89,7 @@ fn kept(_: &Services) -> Result<(), Failed> {
         assert!(finished.err.contains(message), "{arguments:?}: {}", finished.err);
     }
     site.ok(&["credentials", "remove", "github-hook", "me/x", "--yes"]);
+    site.ok(&["credentials", "remove", "api-key", "ann", "--yes"]);
     assert!(site.ok(&["credentials", "list"]).is_empty());
     Ok(())
 }
@@ -245,8 +254,8 @@ fn confirmed(_: &Services) -> Result<(), Failed> {
     assert_eq!(site(&["credentials", "recipients", "confirm"], "").status.code(), Some(2), "nobody can be asked");
     // A person is asked.
     let named = [&["--site", &root][..], &["credentials", "rotate", "github-hook", "me/x", "--generate"]].concat();
-    let shown = typing(&home, "n\n", &named);
-    assert!(shown.out.contains("eve@here") && shown.out.contains("Encrypt secrets to them?"), "{shown:#?}");
+    let (shown, _) = answering(&home, "Encrypt secrets to them?", "n\n", &named);
+    assert!(shown.contains("eve@here"), "{shown}");
     assert_eq!(fs::read_to_string(&stored)?, before, "the answer was no");
     assert!(site(&["credentials", "recipients", "confirm", "--yes"], "").status.success());
     assert!(site(&set, SECRET).status.success());
@@ -425,8 +434,9 @@ fn forged(_: &Services) -> Result<(), Failed> {
         assert!(refused.err.contains(said), "{said}: {}", refused.err);
     }
     // A person is asked, before the secret is typed.
-    let shown = typing(&home, "n\n", &["--site", &root, "credentials", "rotate", "queue", "me", "--generate"]);
-    assert!(shown.out.contains(evil) && shown.out.contains("Is this correct?"), "{shown:#?}");
+    let rotate = ["--site", &root, "credentials", "rotate", "queue", "me", "--generate"];
+    let (shown, _) = answering(&home, "Is this correct?", "n\n", &rotate);
+    assert!(shown.contains(evil), "{shown}");
     assert_eq!(fs::read_to_string(format!("{root}/{stored}"))?, before);
     // Nor does a commit that takes the recipients away have it stored in clear.
     fs::remove_file(format!("{root}/credentials/recipients"))?;

@@ -72,7 +72,7 @@ fn why_so_long(_: &Services) -> Result<(), Failed> {
     assert_eq!(line(&explained, "testbed size"), ("big", size.as_str()));
     assert_eq!(line(&explained, "hard limit").0, format!("{} s", 300 + 3000 + 40_000 + 900 + 40_000 + 600));
     assert_eq!(line(&explained, "never run"), ("no", "default"));
-    assert_eq!(line(&explained, "container").0, format!("autopkgtest-{}", site.release));
+    assert_eq!(line(&explained, "result container").0, format!("autopkgtest-{}", site.release));
     let command = line(&explained, "command").0;
     assert!(
         command.starts_with(&format!("{}/checkout/runner/autopkgtest --output-dir ", site.path().display())),
@@ -93,11 +93,15 @@ fn what_a_ppa_changes(_: &Services) -> Result<(), Failed> {
     assert_eq!(line(&plain, "from the pocket"), (pinned, "request: triggers"));
     assert_eq!(line(&plain, "fallback"), ("the whole pocket, once", "default"));
     assert_eq!(line(&plain, "queue").0.rsplit_once('-').map(|(queue, _)| queue), Some("debci-noble"));
+    let unknown = site.run(&["worker", "explain", "-s", "etch", "gzip"]);
+    assert!(unknown.status.success() && unknown.err.contains("no worker would test it"), "{unknown:#?}");
+    let known = site.run(&["worker", "explain", "-s", &site.release, "gzip"]);
+    assert!(!known.err.contains("no worker would test it"), "{known:#?}");
     let with_ppa = site.ok(&[&trigger[..], &["--ppa", "me/one", "--ppa", "me/two"]].concat());
     let nothing = "nothing (all of noble-proposed: priority 100)";
     assert_eq!(line(&with_ppa, "from the pocket"), (nothing, "request: ppas"));
     assert_eq!(line(&with_ppa, "PPAs"), ("me/one me/two", "request: ppas"));
-    assert_eq!(line(&with_ppa, "container").0, "autopkgtest-noble-me-two");
+    assert_eq!(line(&with_ppa, "result container").0, "autopkgtest-noble-me-two");
     assert!(line(&with_ppa, "queue").0.starts_with("debci-ppa-noble-"), "{with_ppa}");
     // What is impossible is explained, too.
     let null = TestSite::local();
@@ -204,6 +208,11 @@ fn check(_: &Services) -> Result<(), Failed> {
     fs::write(site.path().join("lists/vm_packages"), "systemd\n")?;
     for name in ["long_test", "README"] {
         fs::write(site.path().join("lists").join(name), "systemd\n")?;
+    }
+    for command in [&["worker", "check", "-c", "nothing"][..], &["worker", "explain", "-c", "nothing", "gzip"]] {
+        let missing = site.run(command);
+        assert_eq!(missing.status.code(), Some(2), "{missing:#?}");
+        assert!(missing.err.starts_with("error: cannot read nothing: No such file or directory"), "{missing:#?}");
     }
     let shown = site.run(&["worker", "check", "-c", "bad.conf"]);
     assert_eq!(shown.status.code(), Some(1), "{shown:#?}");

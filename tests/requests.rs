@@ -60,7 +60,7 @@ fn bad_input(_: &Services) -> Result<(), Failed> {
     let good = ["run", "-s", &release, "--trigger", "a/1", "good"];
     for (bad, rule) in [
         (&["../etc"][..], "a source package's name is"),
-        (&["--trigger", "gzip"], "a trigger has the form SRC/VERSION"),
+        (&["--trigger", "gzip"], "a trigger must have the form SRC/VERSION"),
         (&["--trigger", "gzip/1;2"], "a version is"),
         (&["--env", "1X=2"], "a variable's name is"),
         (&["--env", "NOVALUE"], "VAR=value"),
@@ -111,9 +111,9 @@ fn parameters(_: &Services) -> Result<(), Failed> {
         (&["--baseline", "--ppa", "me/one"], "cannot be used with"),
         (&["--baseline", "--all-proposed"], "cannot be used with"),
         (&["--trigger", "a/1", "--test-git", "https://host/x", "--build-git", "https://host/x"], "cannot be used with"),
-        (&["--test-git", "ssh://host/x"], "an address begins with"),
+        (&["--test-git", "ssh://host/x"], "must begin with http:// or https:// or git://"),
         (&["--trigger", "a/1", "--context", "bulk"], "the contexts are"),
-        (&["--ppa", "me"], "a PPA has the form OWNER/NAME"),
+        (&["--ppa", "me"], "error: --ppa me: a PPA must have the form OWNER/NAME"),
         (&["--ppa", "me:hunter2@me/private"], "a PPA's token must not be given on the command line"),
     ] {
         let finished = refused(&site, &[&["run", "-s", &release, "gzip"], wrong].concat());
@@ -175,16 +175,23 @@ fn batch(_: &Services) -> Result<(), Failed> {
     let name = file.to_str().expect("a path in UTF-8");
     let good = format!("{queue}:gedit {{\"triggers\": [\"glib2.0/2.20-1 gtk/3\"]}}\n\n{queue}:gzip\n");
     for (line, message) in [
-        ("nonsense", "has the form QUEUE:SRC"),
+        ("nonsense", "line 4: must have the form QUEUE:PACKAGE {json}"),
         ("debci-x:gzip", "a queue is named"),
         (&format!("{queue}:gzip {{"), "are not JSON"),
-        (&format!("{queue}:gzip {{\"ppas\": [\"u:hunter2@o\"]}}"), "a PPA has the form OWNER/NAME"),
+        (&format!("{queue}:gzip {{\"ppas\": [\"u:hunter2@o\"]}}"), "a PPA must have the form OWNER/NAME"),
     ] {
         fs::write(&file, format!("{good}{line}\n"))?;
         let finished = refused(&site, &["run", "--batch", name]);
         assert!(finished.err.contains("line 4") && finished.err.contains(message), "{line}: {}", finished.err);
         assert!(!finished.err.contains("hunter2"), "a token is not shown");
     }
+    fs::write(&file, format!("{good}nonsense\n{queue}:tar\ndebci-x:gzip\n"))?;
+    let finished = refused(&site, &["run", "--batch", name]);
+    for said in ["line 4: must have the form", "line 6: queue \"debci-x\": a queue is named", "nothing was queued"] {
+        assert!(finished.err.contains(said), "{said}: {}", finished.err);
+    }
+    let missing = refused(&site, &["run", "--batch", "nothing"]);
+    assert!(missing.err.contains("cannot read nothing: No such file or directory"), "{}", missing.err);
     fs::write(&file, [good.as_bytes(), b"gzip\xff\n"].concat())?;
     let finished = refused(&site, &["run", "--batch", name]);
     assert!(finished.err.contains("line 4: not UTF-8"), "{}", finished.err);

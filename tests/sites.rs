@@ -105,7 +105,7 @@ fn faults(_: &Services) -> Result<(), Failed> {
     for (text, line, message) in [
         ("queue = \"local:q\"\nstroe = \"swift:\"\n", 2, "store"),
         ("queue = \"http://x\"\n", 1, "amqps://"),
-        ("queue = \"local:q\"\n\nstore = 7\n", 3, "`store` is a text"),
+        ("queue = \"local:q\"\n\nstore = 7\n", 3, "`store` must be a text"),
         ("[releases]\nXenial = [\"amd64\"]\n", 2, "release"),
         ("[releases]\nxenial = [\"AMD64\"]\n", 2, "architecture"),
         ("queue = \"local:q\nstore = 1\n", 1, ""),

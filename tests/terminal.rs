@@ -16,6 +16,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("a_table_fits_the_terminal", table_fits),
         ("tables_fit_80_columns", tables_fit),
         ("a_confirmation_shows_all_that_it_asks_about", confirmation),
+        ("what_was_typed_before_a_question_is_no_answer", typed_ahead),
         ("a_person_can_follow_a_worker", worker_log),
         ("a_log_goes_through_the_pager", pager),
         ("help_is_short_and_shows_how", help),
@@ -28,31 +29,19 @@ pub fn on_terminal(site: &TestSite, columns: usize, variables: &[(&str, &str)], 
     finish(terminal(site, columns, variables, arguments))
 }
 
-/// The same with a person who types this.
-pub fn typing(site: &TestSite, typed: &str, arguments: &[&str]) -> Finished {
-    typing_on(site, 100, typed, arguments)
-}
-
-fn typing_on(site: &TestSite, columns: usize, typed: &str, arguments: &[&str]) -> Finished {
-    let script = terminal(site, columns, &[("NO_COLOR", "1")], arguments);
-    let mut command = Command::new("timeout");
-    // Who waits for another answer than the typed one would wait for ever.
-    command.arg("240").arg(script.get_program()).args(script.get_args()).env_clear().current_dir(site.path());
-    command.envs(script.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let file = site.path().join("typed");
-    fs::write(&file, typed).expect("a file");
-    command.stdin(fs::File::open(file).expect("a file"));
-    finish(command)
-}
-
 /// Runs a command on a terminal, on which somebody types once this text has appeared. Gives all that was shown, and the exit code.
 pub fn answering(site: &TestSite, prompt: &str, typed: &str, arguments: &[&str]) -> (String, Option<i32>) {
-    let script = terminal(site, 100, &[("NO_COLOR", "1")], arguments);
+    answer(site, terminal(site, 100, &[("NO_COLOR", "1")], arguments), None, prompt, typed)
+}
+
+/// The same with the command that runs the program, and with what is typed before it begins.
+fn answer(site: &TestSite, script: Command, ahead: Option<&str>, prompt: &str, typed: &str) -> (String, Option<i32>) {
     let mut command = Command::new("timeout");
     command.arg("240").arg(script.get_program()).args(script.get_args()).env_clear().current_dir(site.path());
     command.envs(script.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a terminal");
     let (mut input, mut output) = (child.stdin.take().expect("its input"), child.stdout.take().expect("its output"));
+    input.write_all(ahead.unwrap_or_default().as_bytes()).and_then(|()| input.flush()).expect("it listens");
     let (mut shown, mut piece, mut is_typed) = (String::new(), [0; 1024], false);
     loop {
         let length = output.read(&mut piece).expect("what it shows");
@@ -60,6 +49,10 @@ pub fn answering(site: &TestSite, prompt: &str, typed: &str, arguments: &[&str])
             break;
         }
         shown.push_str(&String::from_utf8_lossy(&piece[..length]));
+        // The terminal shows what is typed, once it has it.
+        if ahead.is_some_and(|ahead| shown.contains(ahead.trim_end())) {
+            fs::write(site.path().join(GATE), "").expect("a file");
+        }
         if !is_typed && shown.contains(prompt) {
             // What is typed before the terminal is told not to show it is lost.
             until("nothing that is typed is shown", || is_silent(child.id()));
@@ -82,14 +75,37 @@ fn is_silent(process: u32) -> bool {
     String::from_utf8_lossy(&settings.stdout).split_whitespace().any(|word| word == "-echo")
 }
 
+/// File in the working directory for which [`gated`] waits.
+const GATE: &str = "begin";
+
+/// Returns the command that runs the program on a terminal, once [`GATE`] is there.
+fn gated(site: &TestSite, arguments: &[&str]) -> Command {
+    through_shell(site, 100, &[("NO_COLOR", "1")], &format!("until [ -e {GATE} ]; do sleep 0.05; done; "), arguments)
+}
+
 /// Returns the command that runs the program with its output on a terminal of this width.
 pub fn terminal(site: &TestSite, columns: usize, variables: &[(&str, &str)], arguments: &[&str]) -> Command {
+    through_shell(site, columns, variables, "", arguments)
+}
+
+/// The same after another command of the shell.
+fn through_shell(
+    site: &TestSite,
+    columns: usize,
+    variables: &[(&str, &str)],
+    before: &str,
+    arguments: &[&str],
+) -> Command {
     let program = site.command(arguments);
     let words = std::iter::once(program.get_program()).chain(program.get_args());
     let quoted: Vec<String> =
         words.map(|word| format!("'{}'", word.to_string_lossy().replace('\'', r"'\''"))).collect();
     let mut command = Command::new("script");
-    command.args(["-qec", &format!("stty rows 24 cols {columns} -onlcr; exec {}", quoted.join(" ")), "/dev/null"]);
+    command.args([
+        "-qec",
+        &format!("stty rows 24 cols {columns} -onlcr; {before}exec {}", quoted.join(" ")),
+        "/dev/null",
+    ]);
     command.env_clear().current_dir(site.path()).stdin(Stdio::null());
     command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.env("TERM", "xterm").envs(variables.iter().copied());
@@ -178,17 +194,30 @@ fn confirmation(_: &Services) -> Result<(), Failed> {
     let request = [&["run", "-s", &site.release][..], &[&options[0], &options[1], &options[2], "gzip"]].concat();
     site.ok(&request);
     let queue = site.queue_name();
-    for command in [&["queues", "purge", &queue][..], &["cancel", "--match", "package=gzip"]] {
-        let shown = typing_on(&site, 80, "n", command);
-        assert_eq!(shown.status.code(), Some(1), "{shown:#?}");
-        assert!(shown.out.contains("Nothing was changed"), "{}", shown.out);
+    let cancel = ["cancel", "--match", "package=gzip"];
+    for (command, question) in [(&["queues", "purge", &queue][..], "Remove 1 request"), (&cancel, "Remove 1 queued")] {
+        let script = terminal(&site, 80, &[("NO_COLOR", "1")], command);
+        let (shown, code) = answer(&site, script, None, question, "n\n");
+        assert_eq!(code, Some(1), "{shown}");
+        assert!(shown.contains("Nothing was changed"), "{shown}");
         for text in triggers.iter().chain(&["gzip", queue.as_str()]) {
-            assert!(shown.out.contains(text), "{command:?}: {text}\n{}", shown.out);
+            assert!(shown.contains(text), "{command:?}: {text}\n{shown}");
         }
     }
-    let agreed = typing_on(&site, 80, "y", &["cancel", "--match", "package=gzip"]);
-    assert!(agreed.status.success() && agreed.out.contains("Remove 1 queued request?"), "{agreed:#?}");
+    let (shown, code) = answering(&site, "Remove 1 queued request?", "y\n", &cancel);
+    assert_eq!(code, Some(0), "{shown}");
     assert_eq!(site.queue()["ready"], 0);
+    Ok(())
+}
+
+fn typed_ahead(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    site.request("gzip", &[]);
+    let queue = site.queue_name();
+    let purge = ["queues", "purge", &queue];
+    let (shown, code) = answer(&site, gated(&site, &purge), Some("yy\n"), "Remove 1 request", "\n");
+    assert!(code == Some(1) && shown.contains("Nothing was changed"), "{shown}");
+    assert_eq!(site.queue()["ready"], 1);
     Ok(())
 }
 

@@ -214,7 +214,7 @@ fn queues(_: &Services) -> Result<(), Failed> {
     let lengths = run(&site, &list.command);
     // How old the oldest request is depends on the time in between.
     assert_eq!(words(&lengths, &site), words(&list.output, &site));
-    let (shown, status) = answering(&site, "Remove 1 request?", "y", &arguments(&remove.command));
+    let (shown, status) = answering(&site, "Remove 1 request?", "y\n", &arguments(&remove.command));
     assert_eq!(status, Some(0), "{shown}");
     let (before, _) = shown.split_once("Remove 1 request?").expect("the question");
     let (_, after) = shown.rsplit_once("yes").expect("the answer");

@@ -104,8 +104,12 @@ async fn add(
     session: &Session,
 ) -> CommandResult<()> {
     let is_file = |word: &String| !word.contains(' ') && !word.starts_with("ssh-");
+    let mut source = None;
     let text = match key {
-        [one] if is_file(one) || Path::new(one).is_file() => read_text(Path::new(one))?,
+        [one] if is_file(one) || Path::new(one).is_file() => {
+            source = Some(one);
+            read_text(Path::new(one))?
+        }
         [first, _, ..] if is_file(first) => {
             let message = "expected one key, but got several files or words".to_owned();
             let hint = "add one key at a time: give its file, or the key itself".to_owned();
@@ -113,7 +117,12 @@ async fn add(
         }
         words => words.join(" "),
     };
-    let recipient: Recipient = text.trim().parse().map_err(|message| BadInput { message, hint: None })?;
+    let recipient: Recipient = text.trim().parse().map_err(|reason| match source {
+        Some(file) => {
+            BadInput { message: format!("{file}: {reason}"), hint: Some("name a .pub file with one key".to_owned()) }
+        }
+        None => BadInput { message: reason, hint: None },
+    })?;
     let known = credentials.recipients()?.into_iter().find(|known| known.is_same(&recipient));
     let recipient = match known {
         _ if !given.is_empty() => recipient.with_roles(given.into_iter().collect()),

@@ -18,7 +18,7 @@ use apt_ci::site::Site;
 use secrecy::SecretString;
 use tokio::time::{Instant, sleep};
 
-use crate::session::Session;
+use crate::session::{NO_SITE_HINT, Session};
 use crate::ui::error::{BadInput, CommandResult, NotFound};
 use crate::ui::redacted_value::RedactedValue;
 use crate::ui::{ask, secret};
@@ -124,7 +124,10 @@ pub fn service(site: &Site) -> Result<ServerUrl, BadInput> {
     let url = site.web_url.as_ref().map(|setting| setting.value.clone());
     url.ok_or_else(|| BadInput {
         message: "the address of the site's web service is not configured".to_owned(),
-        hint: Some("set url = \"https://HOST\" in section [web] of apt-ci.toml".to_owned()),
+        hint: Some(match site.root {
+            Some(_) => "set url = \"https://HOST\" in section [web] of apt-ci.toml".to_owned(),
+            None => NO_SITE_HINT.to_owned(),
+        }),
     })
 }
 

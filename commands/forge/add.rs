@@ -15,7 +15,7 @@ use serde_json::json;
 use super::access::{self, FORGE, TokenFile};
 use super::{counterpart, secrets, token};
 use crate::help::heading::{SOURCES, WHAT};
-use crate::session::Session;
+use crate::session::{NO_SITE_HINT, Session};
 use crate::ui::ask;
 use crate::ui::error::{BadInput, CommandError, CommandResult};
 use crate::ui::exit::ExitStatus;
@@ -91,6 +91,10 @@ pub struct AddArgs {
 }
 
 pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> CommandResult<ExitStatus> {
+    if args.legacy && forge == Forge::GitLab {
+        let message = "--legacy does not apply: GitLab signs nothing with SHA-1, but sends the secret itself";
+        return Err(BadInput { message: message.to_owned(), hint: Some("leave out --legacy".to_owned()) }.into());
+    }
     let site = session.site()?;
     let credentials = session.credentials_to_change(&site).await?;
     let service = access::service(&site)?;
@@ -219,7 +223,7 @@ async fn hook(forge: Forge, args: &AddArgs, site: &Site) -> CommandResult<Hook> 
         Some(release) => release.clone(),
         None => {
             let names: Vec<String> = known.iter().map(ToString::to_string).collect();
-            ask::one_of("Release to test on", &names, "-s RELEASE").await?.parse()?
+            ask::one_of("release", &names, "-s RELEASE").await?.parse()?
         }
     };
     let Some(configured) = site.architectures(&release) else {
@@ -228,13 +232,17 @@ async fn hook(forge: Forge, args: &AddArgs, site: &Site) -> CommandResult<Hook> 
             "unknown release {release}; known: {}",
             if names.is_empty() { "none".to_owned() } else { names.join(", ") }
         );
-        return Err(BadInput { message, hint: Some(format!("add {release} to [releases] in apt-ci.toml")) }.into());
+        let hint = match site.root {
+            Some(_) => format!("add {release} to [releases] in apt-ci.toml"),
+            None => NO_SITE_HINT.to_owned(),
+        };
+        return Err(BadInput { message, hint: Some(hint) }.into());
     };
     let architectures = match args.architectures.as_slice() {
         [] if configured.len() == 1 => configured.to_vec(),
         [] => {
             let names: Vec<String> = configured.iter().map(ToString::to_string).collect();
-            let chosen = ask::some_of("Architectures to test on", &names, "-a ARCH").await?;
+            let chosen = ask::some_of("architecture", &names, "-a ARCH").await?;
             chosen.iter().map(|name| name.parse()).collect::<Result<Vec<_>, _>>()?
         }
         given => once(given),

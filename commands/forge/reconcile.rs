@@ -14,6 +14,7 @@ use super::access;
 use crate::session::Session;
 use crate::ui::error::{CommandResult, OperationFailed};
 use crate::ui::exit::ExitStatus;
+use crate::ui::number;
 
 /// Close pending statuses whose tests have ended
 ///
@@ -23,7 +24,7 @@ use crate::ui::exit::ExitStatus;
 #[command(after_help = "Example:\n  apt-ci github reconcile --days 7")]
 pub struct ReconcileArgs {
     /// Number of days to look back for pull requests
-    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=3650))]
+    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = number::within(1_u16..=3650))]
     days: u16,
 }
 

@@ -17,6 +17,7 @@ use clap::Subcommand;
 use crate::session::Session;
 use crate::ui::error::CommandResult;
 use crate::ui::exit::ExitStatus;
+use crate::ui::number;
 
 /// Show queues and their requests; remove or move requests
 #[derive(clap::Args)]
@@ -43,7 +44,14 @@ pub struct QueuesArgs {
     #[arg(value_name = "QUEUE", conflicts_with_all = ["watch", "estimate", "all"])]
     name: Option<QueueName>,
     /// Maximum number of requests to show in each state
-    #[arg(long, default_value_t = show::DEFAULT_LIMIT, value_name = "N", requires = "name", hide_short_help = true)]
+    #[arg(
+        long,
+        default_value_t = show::DEFAULT_LIMIT,
+        value_name = "N",
+        value_parser = number::limit,
+        requires = "name",
+        hide_short_help = true
+    )]
     limit: usize,
 }
 

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::session::Session;
 use crate::ui::error::CommandResult;
 use crate::ui::exit::ExitStatus;
+use crate::ui::number;
 use crate::ui::opaque_lines;
 use crate::ui::short_id::ShortIds;
 use crate::ui::table::{self, Cell, Column};
@@ -45,7 +46,7 @@ pub struct ShowArgs {
     #[arg(value_name = "QUEUE")]
     name: QueueName,
     /// Maximum number of requests to show in each state
-    #[arg(long, default_value_t = DEFAULT_LIMIT, value_name = "N")]
+    #[arg(long, default_value_t = DEFAULT_LIMIT, value_name = "N", value_parser = number::limit)]
     limit: usize,
 }
 

@@ -13,6 +13,7 @@ use super::spelling;
 use crate::session::Session;
 use crate::ui::error::CommandResult;
 use crate::ui::exit::ExitStatus;
+use crate::ui::number;
 use crate::ui::table::{self, Cell, Column};
 use crate::ui::when::{self, Since};
 
@@ -31,7 +32,7 @@ pub struct FlakyArgs {
     #[arg(long, value_name = "TIME", default_value = "90d")]
     since: Since,
     /// Maximum number of tests to show, worst first
-    #[arg(long, default_value_t = 50, value_name = "N")]
+    #[arg(long, default_value_t = 50, value_name = "N", value_parser = number::limit)]
     limit: usize,
 }
 

@@ -15,6 +15,7 @@ use crate::help::heading::RESULTS;
 use crate::session::Session;
 use crate::ui::error::CommandResult;
 use crate::ui::exit::ExitStatus;
+use crate::ui::number;
 use crate::ui::table::{self, Cell, Column};
 use crate::ui::when;
 
@@ -46,6 +47,7 @@ pub struct ListArgs {
         long,
         default_value_t = 20,
         value_name = "N",
+        value_parser = number::limit,
         conflicts_with = "matrix",
         help_heading = RESULTS,
         hide_short_help = true

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use apt_ci::index::{Index, IndexError};
 use apt_ci::release::{Architecture, Release};
-use apt_ci::request::SourcePackage;
+use apt_ci::request::{Ppa, SourcePackage};
 use apt_ci::result::Outcome;
 use apt_ci::runs::{self, PackageSource, RunFilter, StoredRun, TriggerPattern};
 use apt_ci::site::Site;
@@ -13,7 +13,8 @@ use apt_ci::store::{Store, StoreError};
 use jiff::Timestamp;
 
 use crate::help::heading::RESULTS;
-use crate::session::Session;
+use crate::run::invalid_ppa;
+use crate::session::{NO_SITE_HINT, Session};
 use crate::ui::error::{BadInput, CommandResult};
 use crate::ui::when::{self, Since};
 
@@ -100,7 +101,7 @@ pub fn outcome(text: &str) -> Result<Outcome, String> {
 }
 
 fn ppa(text: &str) -> CommandResult<PackageSource> {
-    let ppa: apt_ci::request::Ppa = text.trim_start_matches("ppa:").parse()?;
+    let ppa: Ppa = text.trim_start_matches("ppa:").parse().map_err(|error| invalid_ppa(&error))?;
     if ppa.login().is_some() {
         let message = "a PPA's token must not be given on the command line, and is not needed here".to_owned();
         return Err(BadInput { message, hint: Some("give the PPA only as OWNER/NAME".to_owned()) }.into());
@@ -114,7 +115,10 @@ pub fn releases(named: &[Release], site: &Site) -> CommandResult<Vec<Release>> {
         if named.is_empty() { site.releases.value.keys().cloned().collect() } else { named.to_vec() };
     if releases.is_empty() {
         let message = format!("no releases are configured ({})", site.releases.origin);
-        let hint = Some("give one with -s, or add releases to [releases] in apt-ci.toml".to_owned());
+        let hint = Some(match site.root {
+            Some(_) => "give one with -s, or add releases to [releases] in apt-ci.toml".to_owned(),
+            None => format!("give one with -s; {NO_SITE_HINT}"),
+        });
         return Err(BadInput { message, hint }.into());
     }
     Ok(releases)

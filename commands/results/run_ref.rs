@@ -92,10 +92,10 @@ fn not_found(text: &str, place: &PlaceArgs, site: &Site, store: &Store) -> Comma
     if let Err(typing_error) = spelling::check_places(&place.release, place.architecture.as_ref(), site) {
         return typing_error.into();
     }
-    let on = |what: Option<String>| what.map(|name| format!(" on {name}")).unwrap_or_default();
-    let (release, architecture) =
-        (on(place.release.as_ref().map(ToString::to_string)), on(place.architecture.as_ref().map(ToString::to_string)));
+    let release = place.release.as_ref().map(ToString::to_string);
+    let names: Vec<String> = release.into_iter().chain(place.architecture.as_ref().map(ToString::to_string)).collect();
+    let on = if names.is_empty() { String::new() } else { format!(" on {}", names.join(" ")) };
     let what = if is_run(text) { format!("run {text:?}") } else { format!("results for package {text}") };
-    let message = format!("{} has no {what}{release}{architecture}", store.address());
+    let message = format!("{} has no {what}{on}", store.address());
     NotFound { message, hint: "run `apt-ci results` to list the available runs" }.into()
 }

@@ -18,6 +18,7 @@ use crate::session::Session;
 use crate::submit::{SubmitArgs, is_wanted, submit};
 use crate::ui::error::{BadInput, CommandResult, ErrorContext as _};
 use crate::ui::exit::ExitStatus;
+use crate::ui::number;
 use crate::ui::table::{self, Cell, Column};
 
 /// Heading of the options that choose tests.
@@ -48,8 +49,8 @@ pub struct RetryRegressionsArgs {
     /// Release [default: the only one with excuses]
     #[arg(
         short = 's',
-        long = "series",
-        visible_alias = "release",
+        long = "release",
+        visible_alias = "series",
         value_name = "RELEASE",
         help_heading = WHICH
     )]
@@ -109,7 +110,7 @@ pub struct RetryRegressionsArgs {
     #[arg(long, help_heading = HOW, hide_short_help = true)]
     group: bool,
     /// Maximum number of requests
-    #[arg(long, value_name = "N", help_heading = QUEUEING)]
+    #[arg(long, value_name = "N", value_parser = number::limit, help_heading = QUEUEING)]
     limit: Option<usize>,
     /// Name recorded as the requester
     #[arg(long, value_name = "NAME", help_heading = QUEUEING, hide_short_help = true)]
@@ -122,7 +123,7 @@ pub struct RetryRegressionsArgs {
     dry_run: bool,
     #[command(flatten)]
     submit: SubmitArgs,
-    /// Do not ask for confirmation
+    /// Do not ask for confirmation (needed for more than 20 requests)
     #[arg(short, long, help_heading = QUEUEING)]
     yes: bool,
 }

@@ -18,6 +18,7 @@ use crate::results::spelling::check_places;
 use crate::session::Session;
 use crate::ui::error::CommandResult;
 use crate::ui::exit::ExitStatus;
+use crate::ui::number;
 use crate::ui::short_id::ShortIds;
 use crate::ui::table::{self, Cell, Column};
 use crate::ui::when;
@@ -48,7 +49,7 @@ pub struct RunningArgs {
     #[arg(short, long, conflicts_with = "listen")]
     follow: bool,
     /// Wait SECONDS seconds for announcements of other programs' workers
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, value_name = "SECONDS", value_parser = number::within(1_u64..=3600))]
     listen: Option<u64>,
 }
 

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::path::Path;
 
-use nix::sys::termios::{self, SetArg};
+use nix::sys::termios::{self, FlushArg, SetArg};
 use secrecy::SecretString;
 
 use super::error::{BadInput, CommandResult, ErrorContext as _};
@@ -30,9 +30,13 @@ pub fn require_terminal_or_yes() -> Result<(), BadInput> {
     require_terminal().map_err(|error| BadInput { hint: Some("use --yes to confirm".to_owned()), ..error })
 }
 
-/// Asks a question, to which `y` is yes. Other tasks continue meanwhile, so that connections are kept.
+/// Asks a question, to which `y` and Enter is yes. Other tasks continue meanwhile, so that connections are kept.
 pub async fn confirm(question: String) -> CommandResult<bool> {
-    answer(move || dialoguer::Confirm::new().with_prompt(plain_lines(&question)).default(false).interact()).await
+    answer(move || {
+        let confirm = dialoguer::Confirm::new().with_prompt(plain_lines(&question)).default(false);
+        confirm.wait_for_newline(true).interact()
+    })
+    .await
 }
 
 /// Asks the user to type a name.
@@ -61,34 +65,40 @@ pub fn passphrase(file: &Path) -> Option<SecretString> {
     asking.join().ok().flatten().map(SecretString::from)
 }
 
-/// Asks the user to choose one of these names.
+/// Asks the user to choose one of these names, for a test on such a `noun`.
 ///
 /// # Errors
 /// When the user cannot be asked; the hint then names `flag`.
-pub async fn one_of(question: &str, names: &[String], flag: &str) -> CommandResult<String> {
-    require_terminal_to_choose(question, flag)?;
-    let (question, choices) = (plain(question).into_owned(), shown(names));
+pub async fn one_of(noun: &str, names: &[String], flag: &str) -> CommandResult<String> {
+    require_terminal_to_choose(noun, flag)?;
+    let (question, choices) = (capitalized(&format!("{noun} to test on")), shown(names));
     let place =
         answer(move || dialoguer::Select::new().with_prompt(question).items(&choices).default(0).interact()).await?;
     names.get(place).cloned().context("no answer given")
 }
 
-/// Asks the user to choose some of these names. All of them are preselected.
+/// Asks the user to choose some of these names, for tests on such a `noun`. All of them are preselected.
 ///
 /// # Errors
 /// When the user cannot be asked, for which the hint names `flag`, or chooses nothing.
-pub async fn some_of(question: &str, names: &[String], flag: &str) -> CommandResult<Vec<String>> {
-    require_terminal_to_choose(question, flag)?;
-    let (prompt, choices) = (plain(&format!("{question} (space toggles, return confirms)")).into_owned(), shown(names));
+pub async fn some_of(noun: &str, names: &[String], flag: &str) -> CommandResult<Vec<String>> {
+    require_terminal_to_choose(noun, flag)?;
+    let question = capitalized(&format!("{noun}s to test on"));
+    let (prompt, choices) = (format!("{question} (space toggles, return confirms)"), shown(names));
     let all = vec![true; choices.len()];
     let places =
         answer(move || dialoguer::MultiSelect::new().with_prompt(prompt).items(&choices).defaults(&all).interact())
             .await?;
     let chosen: Vec<String> = places.into_iter().filter_map(|place| names.get(place).cloned()).collect();
     if chosen.is_empty() {
-        return Err(BadInput { message: format!("{question}: nothing chosen"), hint: None }.into());
+        return Err(BadInput { message: format!("no {noun} was chosen"), hint: None }.into());
     }
     Ok(chosen)
+}
+
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
 }
 
 /// Returns names without steering characters.
@@ -102,6 +112,8 @@ async fn answer<T: Send + 'static>(
     question: impl FnOnce() -> dialoguer::Result<T> + Send + 'static,
 ) -> CommandResult<T> {
     let before = termios::tcgetattr(std::io::stdin()).ok();
+    // What was typed before the question is no answer to it.
+    let _ = termios::tcflush(std::io::stdin(), FlushArg::TCIFLUSH);
     // Ctrl-C must not end the program elsewhere before the terminal is restored here.
     let interrupt = interrupt::InterruptGuard::begin();
     let asking = tokio::task::spawn_blocking(question);
@@ -125,9 +137,9 @@ async fn answer<T: Send + 'static>(
     interrupt::end()
 }
 
-fn require_terminal_to_choose(question: &str, flag: &str) -> Result<(), BadInput> {
+fn require_terminal_to_choose(noun: &str, flag: &str) -> Result<(), BadInput> {
     require_terminal().map_err(|_| BadInput {
-        message: format!("{question}: no value given, and cannot ask: not a terminal"),
+        message: format!("no {noun} was given, and there is no terminal to ask on"),
         hint: Some(format!("set it with {flag}")),
     })
 }

@@ -19,6 +19,7 @@ mod tests;
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::iter::successors;
 use std::process::ExitCode;
 
@@ -83,6 +84,14 @@ impl CommandError {
     /// Returns an error of an operation, without a hint.
     pub fn failure(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(Decision::failure(), cause)
+    }
+
+    /// Returns the error for a file that the user has named and that cannot be read. One that does not exist is invalid
+    /// input.
+    pub fn of_named_file(error: io::Error, name: impl fmt::Display) -> Self {
+        let is_missing = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+        let decision = if is_missing { Decision::bad_input() } else { Decision::failure() };
+        Self::new(decision, error).context(format!("cannot read {name}"))
     }
 
     fn new(Decision { kind, hint }: Decision, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {

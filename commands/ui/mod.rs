@@ -7,6 +7,7 @@ pub mod exit;
 pub mod interrupt;
 mod log;
 pub mod log_writer;
+pub mod number;
 pub mod pager;
 pub mod plain;
 pub mod progress;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use secrecy::SecretString;
 
-use super::error::{BadInput, CommandResult, ErrorContext as _};
+use super::error::{BadInput, CommandError, CommandResult, ErrorContext as _};
 
 /// Maximum size of a secret, in bytes.
 const MAX_SECRET_SIZE: u64 = 64 << 10;
@@ -73,7 +73,7 @@ pub fn read_text(path: &Path) -> CommandResult<String> {
         }
         Ok(text)
     };
-    read().with_context(|| format!("cannot read {}", path.display()))
+    read().map_err(|error| CommandError::of_named_file(error, path.display()))
 }
 
 #[cfg(test)]

@@ -1,18 +1,25 @@
 //! Errors of the command line that clap words in a misleading way.
 
+use std::error::Error as _;
+
+use apt_ci::release::InvalidName;
+use apt_ci::request::InvalidRequest;
 use clap::Command;
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
+
+use super::plain::plain;
 
 /// Returns the error of the parser, or a clearer one.
 ///
 /// Where a command has both subcommands and an argument, clap takes the second of two words for a subcommand, and
 /// reports that it cannot follow the argument: in `results remove gzip`, that would be the subcommand `gzip`.
+///
+/// It also repeats a value that the error of the value names as well.
 pub fn clearer(error: Error, program: &Command, words: impl IntoIterator<Item = String>) -> Error {
     if error.kind() == ErrorKind::MissingRequiredArgument {
         return with_alternatives(error, words);
     }
-    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return error };
     let (mut command, mut path) = (program, program.get_name().to_owned());
     for name in words {
         if let Some(subcommand) = command.find_subcommand(&name) {
@@ -20,15 +27,22 @@ pub fn clearer(error: Error, program: &Command, words: impl IntoIterator<Item = 
             path = format!("{path} {}", command.get_name());
         }
     }
+    let names: Vec<&str> = command.get_subcommands().map(Command::get_name).filter(|name| *name != "help").collect();
+    let tip = format!("\n\n  tip: the subcommands of '{path}' are {}", names.join(", "));
+    let more = format!("\n\nFor more information, try '{path} --help'.\n");
+    if let Some(value) = value_once(&error) {
+        // The value may be meant as a subcommand.
+        let is_positional = value.argument.starts_with(['[', '<']);
+        let tip = if is_positional && !names.is_empty() { tip } else { String::new() };
+        let InvalidValue { argument, text, rule } = value;
+        let message = format!("invalid value '{text}' for '{argument}': {rule}{tip}{more}");
+        return Error::raw(ErrorKind::ValueValidation, message).with_cmd(command);
+    }
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return error };
     if error.kind() != ErrorKind::ArgumentConflict || word == command.get_name() {
         return error;
     }
-    let names: Vec<&str> = command.get_subcommands().map(Command::get_name).filter(|name| *name != "help").collect();
-    let message = format!(
-        "unexpected argument '{word}' found\n\n  tip: the subcommands of '{path}' are {}\n\nFor more information, try '{path} \
-         --help'.\n",
-        names.join(", ")
-    );
+    let message = format!("unexpected argument '{word}' found{tip}{more}");
     Error::raw(ErrorKind::UnknownArgument, message).with_cmd(command)
 }
 
@@ -49,6 +63,33 @@ fn with_alternatives(mut error: Error, words: impl IntoIterator<Item = String>) 
     };
     error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(alternatives)]));
     error
+}
+
+/// An argument whose value breaks a rule.
+struct InvalidValue {
+    argument: String,
+    text: String,
+    rule: String,
+}
+
+/// Returns the parts of an error whose cause names the value, too.
+fn value_once(error: &Error) -> Option<InvalidValue> {
+    let cause = error.source()?;
+    let rule = match (cause.downcast_ref::<InvalidName>(), cause.downcast_ref::<InvalidRequest>()) {
+        (Some(name), _) => name.rule().to_owned(),
+        (None, Some(part)) => part.rule.clone(),
+        (None, None) => return None,
+    };
+    let text_of = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    Some(InvalidValue {
+        argument: text_of(ContextKind::InvalidArg)?,
+        // It may have control characters.
+        text: plain(&text_of(ContextKind::InvalidValue)?).into_owned(),
+        rule,
+    })
 }
 
 #[cfg(test)]
@@ -84,6 +125,21 @@ mod tests {
             assert!(message.contains("tip: ") && message.contains(expected), "{message}");
         }
         assert!(!message(&["apt-ci", "run", "--trigger", "a/1", "gzip"]).contains("tip: "));
+    }
+
+    #[test]
+    fn a_value_is_named_once() {
+        let shown = message(&["apt-ci", "queues", "shw"]);
+        let rule =
+            "invalid value 'shw' for '[QUEUE]': a queue is named debci-RELEASE-ARCH or debci-CONTEXT-RELEASE-ARCH\n";
+        assert!(shown.contains(rule), "{shown}");
+        assert!(shown.contains("the subcommands of 'apt-ci queues' are show, remove"), "{shown}");
+        let shown = message(&["apt-ci", "run", "-s", "Noble", "gzip"]);
+        assert!(shown.contains("invalid value 'Noble' for '--release <RELEASE>': a release is "), "{shown}");
+        assert!(!shown.contains("subcommands") && !shown.contains("release \""), "{shown}");
+        let shown = message(&["apt-ci", "run", "--requester", "a\nb", "-s", "noble", "gzip"]);
+        assert!(shown.contains("for '--requester <NAME>': must be at most 200 bytes"), "{shown}");
+        assert!(!shown.contains("a\nb") && !shown.contains("text \""), "{shown}");
     }
 
     #[test]

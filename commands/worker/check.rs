@@ -45,6 +45,7 @@ impl From<ConfError> for Fault {
 
 pub async fn run(args: CheckArgs, session: &Session) -> CommandResult<ExitStatus> {
     let site = session.site()?;
+    args.conf.check_named()?;
     let file = args.conf.file(&site);
     let defined = args.conf.definitions();
     let mut faults: Vec<Fault> =

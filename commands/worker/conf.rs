@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use apt_ci::site::Site;
-use apt_ci::testbed::{ConfError, Configuration, Definition, Definitions};
+use apt_ci::testbed::{Configuration, Definition, Definitions};
+
+use crate::ui::error::{CommandError, CommandResult};
 
 /// The testbed's configuration.
 #[derive(clap::Args)]
@@ -42,10 +44,25 @@ impl ConfArgs {
         self.variables.iter().cloned().collect()
     }
 
+    /// Refuses a file on the command line that does not exist.
+    ///
+    /// # Errors
+    /// When it cannot be found.
+    pub fn check_named(&self) -> CommandResult<()> {
+        match &self.config {
+            Some(file) => match file.metadata() {
+                Ok(_) => Ok(()),
+                Err(error) => Err(CommandError::of_named_file(error, file.display())),
+            },
+            None => Ok(()),
+        }
+    }
+
     /// Reads worker.conf, or returns the default if there is none.
-    pub fn load(&self, site: &Site) -> Result<Configuration, ConfError> {
+    pub fn load(&self, site: &Site) -> CommandResult<Configuration> {
+        self.check_named()?;
         match self.file(site) {
-            Some(file) => Configuration::load(file, self.definitions()),
+            Some(file) => Ok(Configuration::load(file, self.definitions())?),
             None => Ok(Configuration::null()),
         }
     }

@@ -21,6 +21,9 @@ use crate::ui::exit::ExitStatus;
 use crate::ui::plain::below;
 use crate::ui::table::{self, Cell, Column};
 
+/// Name of the decision about the store's container: a testbed may be a container, too.
+const RESULT_CONTAINER: &str = "result container";
+
 /// Show how a test would be run, and what decides it
 ///
 /// Shows the command line, time limits and container of a test, and where they come from.
@@ -113,6 +116,13 @@ pub async fn run(args: ExplainArgs, session: &Session) -> CommandResult<ExitStat
     }
     let settings = configuration.settings();
     let queue = queue(&args, &settings, &site)?;
+    let is_served = settings.conf.releases().contains(&queue.release);
+    if !is_served && site.architectures(&queue.release).is_none() {
+        session.ui.warn(format!(
+            "neither [releases] in apt-ci.toml nor worker.conf has {}; no worker would test it",
+            queue.release
+        ));
+    }
     let request = request(args)?;
     let autopkgtest = match Autopkgtest::find(&settings.conf, session.environment.get("PATH")) {
         Ok(found) => found.probe().await?,
@@ -237,7 +247,7 @@ fn request(args: ExplainArgs) -> CommandResult<Request> {
 fn container(request: &Request, queue: &QueueName) -> Decision {
     let by_ppa = (!request.parameters().ppas.is_empty()).then_some(DecisionSource::Request("ppas"));
     fact(
-        "container",
+        RESULT_CONTAINER,
         ResultLocation::of(request, queue).container,
         [DecisionSource::Queue].into_iter().chain(by_ppa).collect(),
     )
@@ -285,7 +295,7 @@ fn show_json(plan: &Option<Plan>, facts: &[Decision], never_run: bool, session: 
         limits.insert("per-further-test".to_owned(), json!(plan.limits.per_test().as_secs()));
         limits
     });
-    let container = facts.iter().find(|decision| decision.what == "container").map(|decision| &decision.value);
+    let container = facts.iter().find(|decision| decision.what == RESULT_CONTAINER).map(|decision| &decision.value);
     let refused = facts.iter().find(|decision| decision.what == "refused").map(|decision| &decision.value);
     session.ui.json(&json!({
         "command": command,

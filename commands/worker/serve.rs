@@ -21,6 +21,7 @@ use super::{live, store_check};
 use crate::session::Session;
 use crate::ui::error::{BadInput, CommandResult, OperationFailed};
 use crate::ui::exit::ExitStatus;
+use crate::ui::number;
 
 /// End of `apt-ci worker --help`.
 pub const HELP: &str = "\
@@ -50,7 +51,7 @@ pub struct ServeArgs {
     )]
     architectures: Vec<Architecture>,
     /// Number of tests to run in parallel [default: 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_name = "N", value_parser = number::within(1_u16..=1000))]
     slots: Option<u16>,
     /// Worker name in results and messages [default: this host's]
     #[arg(long, value_name = "NAME", value_parser = name, hide_short_help = true)]

@@ -73,6 +73,7 @@ impl ExcusesLocation {
             Self::File(path) => {
                 return match std::fs::File::open(path) {
                     Ok(file) => Ok(Box::new(file)),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => Err(ExcusesError::NoFile(error)),
                     Err(error) => Err(ExcusesError::Unopened(error.to_string())),
                 };
             }

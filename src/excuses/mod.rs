@@ -44,6 +44,9 @@ pub enum ExcusesError {
     /// The file has no excuses.
     #[error("no list `sources`: this is not an update_excuses.yaml of proposed-migration")]
     NoSources,
+    /// The file does not exist.
+    #[error("{0}")]
+    NoFile(std::io::Error),
     /// The file or address cannot be opened.
     #[error("{0}")]
     Unopened(String),

@@ -91,16 +91,18 @@ impl FromStr for Criterion {
         let invalid = |rule: String| Err(InvalidRequest::new("match", shown, rule));
         let names = Key::ALL.map(Key::name).join(", ");
         let Some((name, pattern)) = text.split_once('=') else {
-            return invalid(format!("has the form KEY=PATTERN; the keys are {names}"));
+            return invalid(format!("must have the form KEY=PATTERN; the keys are {names}"));
         };
         let Some(key) = Key::ALL.into_iter().find(|key| key.name() == name) else {
-            return invalid(format!("the keys are {names}"));
+            // A key has neither a token nor a secret, but what was meant as something else may.
+            let unknown = if may_have_token { String::new() } else { format!(" {name}") };
+            return invalid(format!("unknown key{unknown}; the keys are {names}"));
         };
         // A pattern that can never match is a mistake, and must not look like an empty queue.
         let form = match key {
-            Key::Trigger => Some(("/", "a trigger has the form SRC/VERSION")),
-            Key::Ppa => Some(("/", "a PPA has the form OWNER/NAME")),
-            Key::Env => Some(("=", "a variable has the form VAR=value")),
+            Key::Trigger => Some(("/", "a trigger must have the form SRC/VERSION")),
+            Key::Ppa => Some(("/", "a PPA must have the form OWNER/NAME")),
+            Key::Env => Some(("=", "a variable must have the form VAR=value")),
             _ => None,
         };
         if let Some((divider, rule)) = form
@@ -172,10 +174,10 @@ mod tests {
     #[test]
     fn what_could_match_nothing_is_refused() {
         for (text, rule) in [
-            ("gedit", "has the form KEY=PATTERN"),
-            ("pakage=gedit", "the keys are package, trigger"),
+            ("gedit", "must have the form KEY=PATTERN"),
+            ("pakage=gedit", "unknown key pakage; the keys are package, trigger"),
             ("trigger=glibc", "perhaps trigger=glibc/*"),
-            ("ppa=owner", "a PPA has the form OWNER/NAME"),
+            ("ppa=owner", "a PPA must have the form OWNER/NAME"),
             ("env=A", "perhaps env=A=*"),
             ("package=", "the pattern is empty"),
             ("package=[ab", "the pattern has a [ without its ]"),

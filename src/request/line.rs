@@ -19,11 +19,13 @@ impl Submission {
     /// # Errors
     /// When the queue's name or the request is invalid.
     pub fn parse_line(line: &str) -> Result<Self, InvalidRequest> {
+        // A colon after the package is one of the parameters. The line is not quoted: a PPA in it may have a token.
         let (queue, request) = line
             .trim()
             .split_once(':')
-            .ok_or_else(|| InvalidRequest::new("line", line, "has the form QUEUE:SRC {parameters}"))?;
-        let queue = queue.parse().map_err(|error| InvalidRequest::new("queue", queue, format!("{error}")))?;
+            .filter(|(queue, _)| !queue.contains(|c: char| c.is_whitespace() || c == '{'))
+            .ok_or_else(|| InvalidRequest::new("line", "", "must have the form QUEUE:PACKAGE {json}"))?;
+        let queue = queue.parse::<QueueName>()?;
         Ok(Self { queue, request: Request::parse_text(request, &mut CosmeticPolicy::Strict)? })
     }
 
@@ -32,5 +34,23 @@ impl Submission {
         let wire = self.request.to_wire();
         // The wire form has exactly one newline, between package and parameters: JSON escapes all others.
         format!("{}:{}", self.queue, wire.replacen('\n', " ", 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_line_is_said_once() {
+        let wrong = |line: &str| Submission::parse_line(line).unwrap_err().to_string();
+        let form = "line: must have the form QUEUE:PACKAGE {json}";
+        assert_eq!(wrong(r#"gzip {"triggers": ["glibc/2.39-1"]}"#), form);
+        assert_eq!(wrong("gzip"), form);
+        assert_eq!(
+            wrong("nope:gzip"),
+            "queue \"nope\": a queue is named debci-RELEASE-ARCH or debci-CONTEXT-RELEASE-ARCH"
+        );
+        assert!(wrong("debci-Noble-amd64:gzip").starts_with("release \"Noble\": "));
     }
 }

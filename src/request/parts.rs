@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::release::InvalidName;
+
 /// A request, or a part of one, that is invalid: the field, its value, and the rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}{}: {rule}", quoted(value))]
@@ -23,6 +25,12 @@ impl InvalidRequest {
             shown.push('…');
         }
         Self { field, value: shown, rule: rule.into() }
+    }
+}
+
+impl From<InvalidName> for InvalidRequest {
+    fn from(error: InvalidName) -> Self {
+        Self::new(error.kind(), error.text(), error.rule())
     }
 }
 
@@ -109,7 +117,8 @@ impl FromStr for Trigger {
 
     fn from_str(text: &str) -> Result<Self, InvalidRequest> {
         let invalid = |rule: &str| InvalidRequest::new("trigger", text, rule);
-        let (package, version) = text.split_once('/').ok_or_else(|| invalid("a trigger has the form SRC/VERSION"))?;
+        let (package, version) =
+            text.split_once('/').ok_or_else(|| invalid("a trigger must have the form SRC/VERSION"))?;
         let package = package.parse().map_err(|_| invalid(PACKAGE_RULE))?;
         if is_word(version, ".+:~-") {
             Ok(Self { package, version: version.to_owned() })
@@ -143,7 +152,7 @@ impl FromStr for EnvVar {
     fn from_str(text: &str) -> Result<Self, InvalidRequest> {
         let invalid = |rule| Err(InvalidRequest::new("env", text, rule));
         let Some((name, value)) = text.split_once('=') else {
-            return invalid("an environment variable has the form VAR=value");
+            return invalid("an environment variable must have the form VAR=value");
         };
         let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
         if !starts_well || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
@@ -215,7 +224,7 @@ impl FromStr for Text {
 
     fn from_str(text: &str) -> Result<Self, InvalidRequest> {
         if text.chars().any(char::is_control) || text.len() > 200 {
-            Err(InvalidRequest::new("text", text, "at most 200 bytes on one line, without control characters"))
+            Err(InvalidRequest::new("text", text, "must be at most 200 bytes on one line, without control characters"))
         } else {
             Ok(Self(text.to_owned()))
         }

@@ -111,7 +111,7 @@ impl FromStr for Ppa {
             .filter(|(owner, name)| is_name(owner) && is_name(name))
             .ok_or_else(|| {
                 invalid(
-                    "a PPA has the form OWNER/NAME, each of at most 80 letters, digits and . + -, optionally with :FINGERPRINT",
+                    "a PPA must have the form OWNER/NAME, each of at most 80 letters, digits and . + -, optionally with :FINGERPRINT",
                 )
             })?;
         Ok(Self { owner: owner.to_owned(), name: name.to_owned(), login, fingerprint })
@@ -149,7 +149,7 @@ impl FromStr for Fingerprint {
         if digits.len() == 40 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             Ok(Self(digits.to_ascii_uppercase()))
         } else {
-            Err(InvalidRequest::new("fingerprint", text, "is 40 hexadecimal digits"))
+            Err(InvalidRequest::new("fingerprint", text, "must be 40 hexadecimal digits"))
         }
     }
 }

@@ -94,10 +94,10 @@ fn check_url(field: &'static str, text: &str, schemes: &[&str]) -> Result<(), In
         return invalid(format!("{wrong:?} has no place in an address; write it percent-encoded"));
     }
     let Ok(url) = Url::parse(text) else {
-        return invalid(format!("is no address: one begins with {}://", schemes.join(":// or ")));
+        return invalid(format!("must begin with {}://", schemes.join(":// or ")));
     };
     if !schemes.contains(&url.scheme()) || url.host_str().is_none_or(str::is_empty) {
-        return invalid(format!("an address begins with {}://", schemes.join(":// or ")));
+        return invalid(format!("must begin with {}://", schemes.join(":// or ")));
     }
     if !url.username().is_empty() || url.password().is_some() {
         return invalid("has a user or password in its address, which everybody could read".to_owned());
@@ -156,9 +156,9 @@ mod tests {
         let message = "https://me:hunter2@host/x".parse::<GitSource>().unwrap_err().to_string();
         assert!(message.contains("password") && !message.contains("hunter2"), "{message}");
         let message = |text: &str| text.parse::<GitSource>().unwrap_err().to_string();
-        let rule = "an address begins with http:// or https:// or git://";
+        let rule = "must begin with http:// or https:// or git://";
         assert_eq!(message("ssh://host/x"), format!("git \"ssh://host/x\": {rule}"));
-        assert_eq!(message("git@host:x/y"), "git: is no address: one begins with http:// or https:// or git://");
+        assert_eq!(message("git@host:x/y"), "git: must begin with http:// or https:// or git://");
     }
 
     #[test]

@@ -170,7 +170,9 @@ fn read_parameters(json: &str, cosmetic: &mut CosmeticPolicy<'_>) -> Result<Para
         None | Some(Value::Null | Value::Bool(false)) => false,
         Some(Value::String(text)) => !text.is_empty(),
         Some(Value::Bool(true) | Value::Number(_)) => true,
-        Some(_) => return Err(InvalidRequest::new("all-proposed", "", "is a text: set when it is not empty")),
+        Some(_) => {
+            return Err(InvalidRequest::new("all-proposed", "", "must be a text; it is set when it is not empty"));
+        }
     };
     // The parameter only removes rights, and so does an unknown word.
     parameters.from_web = map.remove(ORIGIN).is_some_and(|origin| !origin.is_null());
@@ -189,7 +191,7 @@ fn read_parameters(json: &str, cosmetic: &mut CosmeticPolicy<'_>) -> Result<Para
 /// Returns a list of texts; a single text counts as a list of one.
 fn take_list(map: &mut Map<String, Value>, key: &'static str) -> Result<Vec<String>, InvalidRequest> {
     // Other values are not quoted: with PPAs they may have a token.
-    let wrong = |_: &Value| InvalidRequest::new(key, "", "is a list of texts");
+    let wrong = |_: &Value| InvalidRequest::new(key, "", "must be a list of texts");
     match map.remove(key) {
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(Value::String(text)) => Ok(vec![text]),
@@ -216,7 +218,7 @@ where
             Ok(value) => Ok(Some(value)),
             Err(error) => Err(InvalidRequest { field: key, ..error }),
         },
-        Some(other) => Err(InvalidRequest::new(key, other.to_string(), "is a text")),
+        Some(other) => Err(InvalidRequest::new(key, other.to_string(), "must be a text")),
     }
 }
 

@@ -100,7 +100,7 @@ pub struct RunId(String);
 
 /// A text that is not a run id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("run {0:?}: a run id has the form YYYYMMDD_HHMMSS_xxxxx@")]
+#[error("run {0:?}: a run id must have the form YYYYMMDD_HHMMSS_xxxxx@")]
 pub struct InvalidRunId(String);
 
 impl RunId {

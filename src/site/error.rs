@@ -107,8 +107,8 @@ impl SiteError {
             Self::Missing { path, .. } => Some(format!("run `apt-ci init {}` to create one", shell_word(path))),
             Self::Occupied { hint, .. } => Some((*hint).to_owned()),
             Self::Untrusted { path, .. } => Some(format!(
-                "it can name servers that get your passwords and programs that are executed: look at its files, then run `apt-ci site trust {}`; \
-                 or use your own site with --site or APT_CI_SITE, or work in another folder",
+                "a site can name servers that get your passwords and programs that are run. Look at its files, then run \
+                 `apt-ci site trust {}`; or name your own site with --site",
                 shell_word(path)
             )),
             Self::Exposed { hint: Some(hint), .. } => Some(hint.clone()),

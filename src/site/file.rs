@@ -255,22 +255,25 @@ impl Reader<'_> {
         }
         let architectures = architectures.ok_or_else(|| {
             let hint = format!("write {release} = {{ architectures = [\"amd64\"] }}");
-            self.fault(item.value_at, format!("`{release}` names no architectures"), Some(hint))
+            self.fault(item.value_at, format!("`{release}` has no architectures"), Some(hint))
         })?;
         Ok((architectures, pocket))
     }
 
     fn architectures(&self, release: &Release, item: &Item<'_>) -> Result<Vec<Architecture>, SiteError> {
-        let list = item.value.as_array().filter(|list| !list.is_empty());
-        let Some(list) = list else {
-            let message = format!("`{release}` is a list of architectures");
-            return Err(self.fault(item.value_at, message, Some(format!("write {release} = [\"amd64\"]"))));
+        let hint = || Some(format!("write {release} = [\"amd64\"]"));
+        let Some(list) = item.value.as_array() else {
+            let message = format!("`{release}` must be a list of architectures, not {}", with_article(item.value));
+            return Err(self.fault(item.value_at, message, hint()));
         };
+        if list.is_empty() {
+            return Err(self.fault(item.value_at, format!("`{release}` has no architectures"), hint()));
+        }
         let mut architectures = Vec::new();
         for value in list.iter() {
             let at = value.span().start;
             let Some(name) = value.get_ref().as_str() else {
-                let message = format!("an architecture is a text, not {}", with_article(value.get_ref()));
+                let message = format!("an architecture must be a text, not {}", with_article(value.get_ref()));
                 return Err(self.fault(at, message, Some("write \"amd64\"".to_owned())));
             };
             let architecture: Architecture = name.parse().map_err(|error| self.fault(at, format!("{error}"), None))?;
@@ -316,7 +319,7 @@ impl Reader<'_> {
                     swift.interface = text("public")?;
                     let given = swift.interface.as_ref().map_or("", |setting| &setting.value);
                     if !INTERFACES.contains(&given) {
-                        let message = format!("`interface` is public, internal or admin, not {given:?}");
+                        let message = format!("`interface` must be public, internal or admin, not {given:?}");
                         return Err(self.fault(item.value_at, message, did_you_mean(given, &INTERFACES)));
                     }
                 }
@@ -357,7 +360,7 @@ impl Reader<'_> {
                     let text = self.text_of(&item, "127.0.0.1:8870")?;
                     let address = text.parse().map_err(|_| {
                         let hint = "write listen = \"127.0.0.1:8870\", or \"[::]:8870\" for every network";
-                        self.fault(item.value_at, "`listen` is an address and a port", Some(hint.to_owned()))
+                        self.fault(item.value_at, "`listen` must be an address and a port", Some(hint.to_owned()))
                     })?;
                     web.listen = Some(self.setting(&item, address));
                 }
@@ -371,7 +374,7 @@ impl Reader<'_> {
     fn hosts(&self, item: &Item<'_>) -> Result<Setting<Vec<AllowedHost>>, SiteError> {
         let hint = || Some("write allowed-git-hosts = [\"git.internal\", \"10.0.0.5:8080\"]".to_owned());
         let Some(list) = item.value.as_array() else {
-            let message = format!("`allowed-git-hosts` is a list of hosts, not {}", with_article(item.value));
+            let message = format!("`allowed-git-hosts` must be a list of hosts, not {}", with_article(item.value));
             return Err(self.fault(item.value_at, message, hint()));
         };
         let mut hosts = Vec::new();
@@ -386,7 +389,7 @@ impl Reader<'_> {
     fn section<'i>(&self, item: &Item<'i>) -> Result<&'i DeTable<'i>, SiteError> {
         item.value.as_table().ok_or_else(|| {
             let Item { key, value, .. } = item;
-            let message = format!("`{key}` is a section, not {}", with_article(value));
+            let message = format!("`{key}` must be a section, not {}", with_article(value));
             self.fault(item.value_at, message, Some(format!("write [{key}] on a line of its own")))
         })
     }
@@ -399,7 +402,7 @@ impl Reader<'_> {
             Some("") => Err(self.fault(item.value_at, format!("`{key}` is empty"), hint())),
             Some(text) => Ok(text),
             None => {
-                let message = format!("`{key}` is a text, not {}", with_article(item.value));
+                let message = format!("`{key}` must be a text, not {}", with_article(item.value));
                 Err(self.fault(item.value_at, message, hint()))
             }
         }

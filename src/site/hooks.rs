@@ -123,7 +123,7 @@ impl Site {
             text.parse().map_err(|error: toml_edit::TomlError| fault(&path, &text, 0, error.message()))?;
         let hooks = document.entry("hook").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
         let Some(hooks) = hooks.as_array_of_tables_mut() else {
-            return Err(fault(&path, &text, 0, "a hook begins with [[hook]] on a line of its own"));
+            return Err(fault(&path, &text, 0, "a hook must begin with [[hook]] on a line of its own"));
         };
         change(hooks, &declared);
         // Files of processes that have died.

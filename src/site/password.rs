@@ -17,7 +17,7 @@ const MAX_SIZE: u64 = 4096;
 /// of it through links, because committers could name any private file of this user.
 pub(super) fn read(path: &Path, root: Option<&Path>) -> Result<SecretString, SiteError> {
     let refuse = |reason: String, hint: Option<String>| SiteError::PasswordFile { path: path.to_owned(), reason, hint };
-    let io = |error: std::io::Error| refuse(error.to_string(), None);
+    let io = |error: std::io::Error| refuse(format!("cannot read it: {error}"), None);
     if let Some(root) = root.filter(|root| path.starts_with(root)) {
         let (root, real) = (root.canonicalize().map_err(io)?, path.canonicalize().map_err(io)?);
         if !real.starts_with(&root) {

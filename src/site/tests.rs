@@ -249,9 +249,9 @@ fn a_release_may_name_its_pocket() {
     let shown = machine.shown();
     assert!(shown.contains(&"releases.testing.pocket unstable work/apt-ci.toml:4".to_owned()), "{shown:?}");
     for (text, message) in [
-        ("noble = { pocket = \"x\" }", "`noble` names no architectures"),
+        ("noble = { pocket = \"x\" }", "`noble` has no architectures"),
         ("noble = { architectures = [\"amd64\"], pocket = \"a b\" }", "`noble`: a pocket is the name of a suite"),
-        ("noble = { architectures = [], pocket = \"x\" }", "`noble` is a list of architectures"),
+        ("noble = { architectures = [], pocket = \"x\" }", "`noble` has no architectures"),
         ("noble = { architectures = [\"amd64\"], pokcet = \"x\" }", "unknown key `releases.noble.pokcet`"),
     ] {
         let found = fault(&format!("[releases]\n{text}\n"));
@@ -286,7 +286,7 @@ fn the_password_is_read_from_a_private_file_and_never_shown() {
         (error.to_string(), error.hint())
     };
     let (message, _) = refusal(&machine);
-    assert!(message.contains("secret/password: No such file"), "{message}");
+    assert!(message.contains("secret/password: cannot read it: No such file"), "{message}");
 
     fs::create_dir(root.join("secret")).unwrap();
     fs::write(&file, "hunter2\n").unwrap();
@@ -356,22 +356,28 @@ fn keys_below_a_section_are_told_where_they_belong() {
 
 #[test]
 fn wrong_types_are_refused() {
-    assert_eq!(fault("queue = 5"), "1:9: `queue` is a text, not a number | write queue = \"local:queue\"");
-    assert_eq!(fault("store = [\"swift:\"]"), "1:9: `store` is a text, not a list | write store = \"folder:results\"");
+    assert_eq!(fault("queue = 5"), "1:9: `queue` must be a text, not a number | write queue = \"local:queue\"");
+    assert_eq!(
+        fault("store = [\"swift:\"]"),
+        "1:9: `store` must be a text, not a list | write store = \"folder:results\""
+    );
     assert_eq!(fault("worker-conf = \"\""), "1:15: `worker-conf` is empty | write worker-conf = \"worker.conf\"");
-    assert_eq!(fault("swift = \"prod\""), "1:9: `swift` is a section, not a text | write [swift] on a line of its own");
+    assert_eq!(
+        fault("swift = \"prod\""),
+        "1:9: `swift` must be a section, not a text | write [swift] on a line of its own"
+    );
     assert_eq!(
         fault("[releases]\nwily = \"amd64\""),
-        "2:8: `wily` is a list of architectures | write wily = [\"amd64\"]"
+        "2:8: `wily` must be a list of architectures, not a text | write wily = [\"amd64\"]"
     );
-    assert_eq!(fault("[releases]\nwily = []"), "2:8: `wily` is a list of architectures | write wily = [\"amd64\"]");
+    assert_eq!(fault("[releases]\nwily = []"), "2:8: `wily` has no architectures | write wily = [\"amd64\"]");
     assert_eq!(
         fault("[releases]\nwily = [\"amd64\",\n  64]"),
-        "3:3: an architecture is a text, not a number | write \"amd64\""
+        "3:3: an architecture must be a text, not a number | write \"amd64\""
     );
     assert_eq!(
         fault("[swift]\ninterface = \"pubic\""),
-        "2:13: `interface` is public, internal or admin, not \"pubic\" | did you mean `public`?"
+        "2:13: `interface` must be public, internal or admin, not \"pubic\" | did you mean `public`?"
     );
 }
 
@@ -456,7 +462,7 @@ fn excuses_are_a_file_of_the_site_or_an_address() {
     assert!(fault("[excuses]\nWily = \"x\"").starts_with("2:1: release \"Wily\""));
     assert_eq!(
         fault("[excuses]\nwily = 5"),
-        "2:8: `wily` is a text, not a number | write wily = \"https://HOST/update_excuses.yaml.xz\""
+        "2:8: `wily` must be a text, not a number | write wily = \"https://HOST/update_excuses.yaml.xz\""
     );
 }
 
@@ -477,7 +483,7 @@ fn only_servers_of_the_web_are_launchpads() {
         fault("[launchpad]\nkey-server = \"https://keys.example\""),
         "2:1: unknown key `launchpad.key-server` | did you mean `keyserver`?"
     );
-    assert_eq!(fault("[launchpad]\napi = 5"), "2:7: `api` is a text, not a number | write api = \"https://HOST\"");
+    assert_eq!(fault("[launchpad]\napi = 5"), "2:7: `api` must be a text, not a number | write api = \"https://HOST\"");
     assert!(fault("[launchpad]\nstore = \"swift:\"").contains("`store` must not be in a section"));
 }
 

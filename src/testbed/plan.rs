@@ -140,9 +140,12 @@ impl Run<'_> {
         let apt = self.add_apt_setup(is_null, &mut line);
         if is_null {
             // Tests must not upgrade this machine or give it other package sources.
-            line.decide("upgrade and pocket", "none", virt_origins.clone());
+            if apt.pocket.is_some() {
+                line.decide("from the pocket", "nothing", virt_origins.clone());
+            }
+            line.decide("upgrade before the test", "none", virt_origins.clone());
         } else {
-            line.add("upgrade", vec!["--apt-upgrade".to_owned()], vec![DecisionSource::Default]);
+            line.add("upgrade before the test", vec!["--apt-upgrade".to_owned()], vec![DecisionSource::Default]);
         }
         let allows_fallback = !conf.extra_args.iter().any(|word| word.fill(|_| "") == NO_FALLBACK);
         if apt.take == PocketSelection::Triggers && !is_null {
@@ -264,7 +267,7 @@ impl Run<'_> {
     fn add_source(&self, line: &mut CommandBuilder) -> Option<Checkout> {
         let Parameters { source, from_web, .. } = self.request.parameters();
         let Some(source) = source else {
-            line.add("tested", vec![self.request.package().to_string()], vec![DecisionSource::Request("package")]);
+            line.add("tests from", vec![self.request.package().to_string()], vec![DecisionSource::Request("package")]);
             return None;
         };
         let (parameter, address, is_built) = match source {
@@ -279,13 +282,13 @@ impl Run<'_> {
         let clones = self.autopkgtest.abilities.can_clone && !from_web && !matches!(source, TestSource::TestBzr(_));
         if clones {
             line.args.push(address.clone());
-            line.decide("tested", address, vec![DecisionSource::Request(parameter)]);
+            line.decide("tests from", address, vec![DecisionSource::Request(parameter)]);
             return None;
         }
         let folder = self.work_folder.join(CHECKOUT_FOLDER);
         let checkout = Checkout { source: source.clone(), folder, from_web: *from_web };
         line.args.push(checkout.folder.to_string_lossy().into_owned());
-        line.decide("tested", address, vec![DecisionSource::Request(parameter)]);
+        line.decide("tests from", address, vec![DecisionSource::Request(parameter)]);
         let origin = if *from_web { DecisionSource::Request("apt-ci-origin") } else { DecisionSource::Autopkgtest };
         line.decide("checkout", checkout.folder.to_string_lossy(), vec![origin]);
         Some(checkout)

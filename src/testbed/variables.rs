@@ -68,7 +68,7 @@ impl FromStr for Definition {
 
     fn from_str(text: &str) -> Result<Self, InvalidDefinition> {
         let invalid = |rule| InvalidDefinition { text: text.chars().take(80).collect(), rule };
-        let (name, value) = text.split_once('=').ok_or_else(|| invalid("it has the form KEY=VALUE"))?;
+        let (name, value) = text.split_once('=').ok_or_else(|| invalid("it must have the form KEY=VALUE"))?;
         let starts_well = name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_');
         if !starts_well || !name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_') {
             return Err(invalid(

@@ -251,7 +251,7 @@ fn dead_letter(site: TestSite) -> Result<(), Failed> {
     assert_eq!(site.queue()["dead"], 2);
     let contents = site.ok(&["queues", &site.queue_name(), "--json"]);
     assert!(contents.contains("a source package's name is"), "{contents}");
-    assert!(contents.contains("a PPA has the form OWNER/NAME"), "{contents}");
+    assert!(contents.contains("a PPA must have the form OWNER/NAME"), "{contents}");
     assert!(!contents.contains("hunter2"), "{contents}");
     Ok(())
 }

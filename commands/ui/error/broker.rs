@@ -30,13 +30,13 @@ impl From<BrokerError> for CommandError {
             BrokerError::Excluded { exclusion, .. } => failure.hint(exclusion.hint()),
             BrokerError::NoSuchQueue { nearest, .. } if nearest.is_empty() => Decision::bad_input().hint(
                 "a queue is created by its first worker, or by `apt-ci run` once its release and architecture are in \
-                 [releases] in apt-ci.toml",
+                 [releases] in the apt-ci.toml of a site; `apt-ci init DIR` creates a site",
             ),
             BrokerError::NoSuchQueue { nearest, .. } => {
                 let names = nearest.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
                 Decision::bad_input().hint(format!(
                     "existing queues with similar names: {names}; add new releases or architectures to [releases] in \
-                     apt-ci.toml"
+                     the site's apt-ci.toml"
                 ))
             }
             BrokerError::Unconfirmed { .. } => {

@@ -1,9 +1,10 @@
 //! Errors of credentials.
 
-use apt_ci::site::credentials::{CredentialsError, InvalidEntry};
+use apt_ci::site::credentials::{CredentialsError, InvalidEntry, Kind};
 use apt_ci::site::shell_word;
 
 use super::{CommandError, Decision};
+use crate::session::NO_SITE_HINT;
 
 impl From<CredentialsError> for CommandError {
     fn from(error: CredentialsError) -> Self {
@@ -21,7 +22,7 @@ impl From<InvalidEntry> for CommandError {
 fn decision(error: &CredentialsError) -> Decision {
     let (bad_input, failure) = (Decision::bad_input(), Decision::failure());
     match error {
-        CredentialsError::NoSite => bad_input.hint("run `apt-ci init DIR` to create a site, or name one with --site"),
+        CredentialsError::NoSite => bad_input.hint(NO_SITE_HINT),
         CredentialsError::Open { hint, .. } => bad_input.hint(hint),
         CredentialsError::Sealed(..) => failure.hint(
             "set APT_CI_IDENTITY to the file of another key; run `apt-ci credentials recipients list` to see whose \
@@ -57,7 +58,16 @@ fn decision(error: &CredentialsError) -> Decision {
             "the forge would send the secret there; if {service} is correct, run `apt-ci credentials bind {kind} \
              {name} --service {service}` to allow it"
         )),
-        CredentialsError::NoServer(..) => bad_input.hint("give the server with --server, as in --server https://HOST"),
+        CredentialsError::NoServer(kind, _) => {
+            let example = match kind {
+                Kind::Queue => "amqps://HOST",
+                Kind::Swift => "https://KEYSTONE-HOST:5000",
+                Kind::GithubHook | Kind::GithubStatus => "https://api.github.com",
+                Kind::GitlabHook | Kind::GitlabStatus => "https://gitlab.com",
+                Kind::Launchpad | Kind::ApiKey => "https://HOST",
+            };
+            bad_input.hint(format!("give the server with --server, as in --server {example}"))
+        }
         CredentialsError::NoReaders(..) => {
             bad_input.hint("set it with --for web, --for worker:HOST, --for worker (every worker) or --for operator")
         }

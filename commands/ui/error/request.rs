@@ -21,7 +21,7 @@ impl From<InvalidName> for CommandError {
 impl From<ExcusesError> for CommandError {
     fn from(error: ExcusesError) -> Self {
         let decision = match &error {
-            ExcusesError::Malformed(_) | ExcusesError::NoSources => Decision::bad_input(),
+            ExcusesError::Malformed(_) | ExcusesError::NoSources | ExcusesError::NoFile(_) => Decision::bad_input(),
             ExcusesError::OddItem(_) | ExcusesError::Unopened(_) => Decision::failure(),
             ExcusesError::Unreadable { source, .. } => Decision::of_system(source),
         };

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::kind::{InvalidEntry, Kind};
 use super::role::{self, Role};
@@ -79,11 +79,26 @@ pub struct Entry {
     /// A user's note.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// Time when it was first stored.
+    /// Time when it was first stored, in seconds.
+    #[serde(deserialize_with = "seconds")]
     pub created: Timestamp,
-    /// Time when its secret was last replaced.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Time when its secret was last replaced, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "optional_seconds")]
     pub rotated: Option<Timestamp>,
+}
+
+/// Returns a time in whole seconds, as all times are shown.
+pub(super) fn whole_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+/// Reads a time. Older versions wrote nanoseconds.
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    Timestamp::deserialize(deserializer).map(whole_seconds)
+}
+
+fn optional_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    Ok(Option::<Timestamp>::deserialize(deserializer)?.map(whole_seconds))
 }
 
 /// The content of an entry's file.
@@ -142,4 +157,18 @@ pub(super) fn file(kind: Kind, name: &Name) -> PathBuf {
     let escaped = utf8_percent_encode(&name.0, PLAIN).to_string();
     let escaped = escaped.strip_prefix('.').map_or(escaped.clone(), |rest| format!("%2E{rest}"));
     PathBuf::from(kind.as_str()).join(format!("{escaped}.json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_in_seconds_also_those_of_older_versions() {
+        let text = r#"{"kind": "queue", "name": "me", "created": "2026-11-23T11:22:33.535980976Z",
+            "rotated": "2026-11-24T11:22:33.000000001Z", "secret": "x"}"#;
+        let (entry, _) = Entry::from_json(text).unwrap();
+        assert_eq!(entry.created.to_string(), "2026-11-23T11:22:33Z");
+        assert_eq!(entry.rotated.unwrap().to_string(), "2026-11-24T11:22:33Z");
+    }
 }

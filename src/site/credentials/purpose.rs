@@ -86,6 +86,7 @@ impl Credentials {
         details: &Details,
         now: Timestamp,
     ) -> Result<PlannedEntry, CredentialsError> {
+        let now = entry::whole_seconds(now);
         for folder in [self.sealed(), self.plain()] {
             files::check_links(&self.root, &folder.join(entry::file(kind, name)))?;
         }

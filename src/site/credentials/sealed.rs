@@ -110,7 +110,8 @@ impl FromStr for Recipient {
                     .to_owned(),
             );
         }
-        if text.trim().lines().count() > 1 {
+        let keys = text.lines().filter(|line| line.split_whitespace().any(is_key_type)).count();
+        if keys > 1 {
             return Err("there are several keys in it: add them one by one".to_owned());
         }
         let mut words = text.split_whitespace().peekable();
@@ -126,10 +127,9 @@ impl FromStr for Recipient {
         let (kind, key) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let comment = words.collect::<Vec<_>>().join(" ");
         let text = format!("{kind} {key}");
-        let rule = || {
-            "a recipient is an SSH key of the type ssh-ed25519 or ssh-rsa, as in a file with the ending .pub".to_owned()
-        };
-        if !is_key_type(kind) {
+        let rule = || "this is not an SSH public key of the type ssh-ed25519 or ssh-rsa".to_owned();
+        // Without a key, the first word of the file need not be meant as a role.
+        if !is_key_type(kind) || text.trim().lines().count() > 1 {
             return Err(rule());
         }
         let roles = roles.transpose().map_err(|error| error.to_string())?;

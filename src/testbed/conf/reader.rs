@@ -58,7 +58,7 @@ impl<'a> Reader<'a> {
         match small_file::read(self.file) {
             Ok(text) => self.read(&text),
             Err(error) => {
-                self.note(None, format!("cannot be read: {error}"), None);
+                self.note(None, format!("cannot read it: {error}"), None);
                 (None, self.faults.into_inner())
             }
         }
@@ -216,7 +216,7 @@ impl<'a> Reader<'a> {
         let seconds = found.value.parse().ok().filter(|seconds| (least..=MAX_TIME).contains(seconds));
         if seconds.is_none() {
             let message =
-                format!("{} is a number of seconds from {least} to {MAX_TIME}, not {:?}", found.key, found.value);
+                format!("{} must be a number of seconds from {least} to {MAX_TIME}, not {:?}", found.key, found.value);
             self.note(Some(found.line), message, None);
         }
         seconds
@@ -358,8 +358,8 @@ mod tests {
             ("[influx]\n", ":1: [influx] is not supported by this version", ""),
             ("[autopkgtest]\nworker_upgrade_percentage = 5\n", ":2: worker_upgrade_percentage is not supported", ""),
             ("[autopkgtest]\nper_package_config_dir = ~/a\n", ":2: per_package_config_dir \"~/a\" begins with ~", ""),
-            ("[autopkgtest]\ntimeout_test = 0\n", ":2: timeout_test is a number of seconds from 1 to", ""),
-            ("[autopkgtest]\nretry_delay = 1m\n", ":2: retry_delay is a number of seconds from 0 to", ""),
+            ("[autopkgtest]\ntimeout_test = 0\n", ":2: timeout_test must be a number of seconds from 1 to", ""),
+            ("[autopkgtest]\nretry_delay = 1m\n", ":2: retry_delay must be a number of seconds from 0 to", ""),
             ("[autopkgtest]\nvm_args = x\n", ":2: unknown key vm_args in [autopkgtest]", "it belongs in [virt]"),
             ("[virt]\nargs = lxd\nvm_args = --x\n", ":3: vm_args begins with an option", "for example"),
             ("[virt]\nargs = lxd $FLAVR\n", ":2: args: unknown variable $FLAVR", "did you mean FLAVOR?"),
@@ -435,7 +435,7 @@ mod tests {
     #[test]
     fn a_missing_file_is_said_to_be_missing() {
         let error = WorkerConf::load(Path::new("/nonexistent/worker.conf"), &Definitions::default()).unwrap_err();
-        assert!(error.to_string().starts_with("/nonexistent/worker.conf: cannot be read: No such file"), "{error}");
+        assert!(error.to_string().starts_with("/nonexistent/worker.conf: cannot read it: No such file"), "{error}");
     }
 
     proptest! {

@@ -72,7 +72,8 @@ pub(super) fn sizes<'a>(conf: &'a WorkerConf, special: &Special, queue: &QueueNa
     }
     let total = format!("{} s", limits.total().as_secs());
     decisions.push(Decision::new("hard limit", total, conf.origin("timeout_margin")));
-    let more = format!("{} s, for at most {}", limits.per_test().as_secs(), MAX_COUNTED_TESTS - 1);
-    decisions.push(Decision::new("hard limit, each further test", more, DecisionSource::Default));
+    let what = format!("more per further test (up to {})", MAX_COUNTED_TESTS - 1);
+    let more = format!("{} s", limits.per_test().as_secs());
+    decisions.push(Decision { what, value: more, origins: vec![DecisionSource::Default] });
     Sizes { testbed, limits, decisions }
 }

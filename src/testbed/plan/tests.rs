@@ -379,13 +379,13 @@ fn every_part_tells_what_decided_it() {
             "extra arguments | --x | worker.conf:3",
             "pocket | noble-proposed | queue",
             "from the pocket | zlib (priority 995; the rest of noble-proposed: 100) | request: triggers",
-            "upgrade | --apt-upgrade | default",
+            "upgrade before the test | --apt-upgrade | default",
             "fallback | the whole pocket, once | worker.conf:3",
             "environment | --env=A=1 | request: env",
             "triggers | --env=ADT_TEST_TRIGGERS=zlib/1 | request: triggers",
             "test | --test-name=t | request: testname",
             "foreign architecture | -a i386 | queue",
-            "tested | gzip | request: package",
+            "tests from | gzip | request: package",
             "virt server | qemu | worker.conf:7 vm_packages:2",
             "time limit, short | 300 s | default",
             "time limit, install | 3000 s | default",
@@ -393,7 +393,7 @@ fn every_part_tells_what_decided_it() {
             "time limit, copy | 900 s | default",
             "time limit, build | 40000 s = 2 × 20000 s | default long_tests:2",
             "hard limit | 44828 s | default",
-            "hard limit, each further test | 3928 s, for at most 99 | default",
+            "more per further test (up to 99) | 3928 s | default",
         ]
     );
 }

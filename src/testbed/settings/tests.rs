@@ -119,7 +119,7 @@ fn a_fault_in_worker_conf_leaves_the_former_in_force_and_is_told_of_once() {
     assert!(never_runs(&configuration, "gzip"));
     fs::remove_file(host.folder.path().join("worker.conf")).unwrap();
     let faults = configuration.refresh();
-    assert!(faults[0].to_string().contains("worker.conf: cannot be read: No such file"), "{faults:?}");
+    assert!(faults[0].to_string().contains("worker.conf: cannot read it: No such file"), "{faults:?}");
     assert_eq!(configuration.refresh(), []);
     host.write("worker.conf", CONF);
     assert_eq!(configuration.refresh(), []);
@@ -162,7 +162,7 @@ fn a_lint_tells_everything_at_once() {
     assert_eq!(
         host.lint(),
         [
-            "worker.conf:3: retry_delay is a number of seconds from 0 to 31622400, not \"x\"",
+            "worker.conf:3: retry_delay must be a number of seconds from 0 to 31622400, not \"x\"",
             "worker.conf:5: args uses $PACKAGESIZE, which has no value",
             "never_run:1: there are several words on the line: PACKAGE[/ARCHITECTURE[/RELEASE]]; the line is ignored",
             "vm_packages:2: vm_packages: worker.conf has no vm_args, so these packages run in the same testbed as all others",

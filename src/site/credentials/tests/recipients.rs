@@ -195,3 +195,15 @@ fn a_private_key_is_no_recipient() {
     let secret = private.lines().nth(1).unwrap();
     assert!(!error.contains(secret), "{error}");
 }
+
+#[test]
+fn what_is_no_key_is_not_called_several_keys() {
+    let wrong = |text: &str| text.parse::<Recipient>().err().expect("no key");
+    let no_key = "this is not an SSH public key of the type ssh-ed25519 or ssh-rsa";
+    for text in ["", "x", "[autopkgtest]\nretry_delay = 5\n\n[virt]\nargs = null\n", "web\nssh-dss AAAA\n"] {
+        assert_eq!(wrong(text), no_key, "{text:?}");
+    }
+    let scene = CredentialsFixture::new();
+    let keys = ["ann", "bob"].map(|name| scene.key(name).line()).join("\n");
+    assert!(wrong(&keys).contains("several keys"), "{}", wrong(&keys));
+}
