@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use libtest_mimic::Failed;
@@ -27,30 +27,30 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("queues", queues),
         ("results", results),
         ("retrying", retrying),
+        ("a_site_and_its_credentials", credentials),
+        ("explaining_a_worker", explaining),
+        ("controlling_a_worker", controlling),
         ("the_permissions_of_a_worker_are_enough", permissions),
     ];
     stories("transcripts", services, all)
 }
 
 /// The chapters whose transcripts are run here.
-const RUN: [&str; 7] = [
+const RUN: [&str; 9] = [
     "README.md",
     "docs/guides/first-test.md",
     "docs/guides/queues.md",
     "docs/guides/requesting.md",
     "docs/guides/results.md",
     "docs/guides/retrying.md",
+    "docs/guides/site.md",
+    "docs/guides/worker-host.md",
     "docs/reference/rabbitmq.md",
 ];
 
 /// The chapters whose transcripts are not run, and why.
-const NOT_RUN: [(&str, &str); 4] = [
+const NOT_RUN: [(&str, &str); 2] = [
     ("docs/guides/pull-requests.md", "GitHub answers; tests/pulls/ has the same commands against a server of its own"),
-    ("docs/guides/site.md", "a person types secrets; tests/credentials.rs has the same commands"),
-    (
-        "docs/guides/worker-host.md",
-        "a host with systemd, and a worker under load; tests/control.rs and tests/explain.rs",
-    ),
     ("docs/reference/systemd.md", "a host with systemd"),
 ];
 
@@ -319,6 +319,134 @@ fn retrying(_: &Services) -> Result<(), Failed> {
     fs::write(site.path().join("excuses.yaml"), excuses)?;
     site.configure_further("\n[excuses]\nnoble = \"excuses.yaml\"\n");
     replay(&site, &regressions);
+    Ok(())
+}
+
+/// Makes the key that a chapter names, with this comment.
+fn key(file: &Path, comment: &str) {
+    fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+    let mut make = Command::new("ssh-keygen");
+    make.args(["-q", "-N", "", "-t", "ed25519", "-C", comment, "-f"]).arg(file);
+    assert!(make.status().expect("ssh-keygen").success());
+}
+
+fn credentials(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let root = site.ok(&["init", "site"]).trim().to_owned();
+    let home = site.path().join("home");
+    key(&home.join(".ssh/id_ed25519"), "ann@example");
+    key(&site.path().join("ssh_host_ed25519_key"), "root@host1");
+    fs::write(
+        format!("{root}/apt-ci.toml"),
+        "queue = \"amqps://worker@mq.example.org/ci\"\nstore = \"folder:results\"\n",
+    )?;
+    let [steps] = transcripts("docs/guides/site.md").try_into().ok().expect("the transcript of the chapter");
+    for step in &steps {
+        // A shell would replace the home and take off the quotes.
+        let command = step.command.replace('~', &home.to_string_lossy());
+        let (command, note) = match command.split_once(" --note ") {
+            Some((command, note)) => (command.to_owned(), Some(note.trim_matches('\'').to_owned())),
+            None => (command, None),
+        };
+        let mut arguments = vec!["--site", &root];
+        arguments.extend(self::arguments(&command));
+        arguments.extend(note.as_deref().into_iter().flat_map(|note| ["--note", note]));
+        let shown = match step.output.split_once(": [hidden]") {
+            Some((prompt, _)) => {
+                let (shown, status) = answering(&site, prompt, "hunter2\n", &arguments);
+                assert_eq!(status, Some(0), "{shown}");
+                // dialoguer ends its line with this word.
+                Regex::new("\u{1b}\\[[0-9;?]*[a-zA-Z]").expect("a pattern").replace_all(&shown, "").into_owned()
+            }
+            None => {
+                let finished = on_terminal(&site, COLUMNS, &[("NO_COLOR", "1")], &arguments);
+                assert!(finished.status.success(), "$ {command}\n{finished:#?}");
+                finished.out
+            }
+        };
+        let (printed, expected) = (words(&shown, &site), words(&step.output, &site));
+        assert!(printed.ends_with(&expected), "$ {command}\nprinted:\n{shown}\nexpected:\n{}", step.output);
+    }
+    Ok(())
+}
+
+fn explaining(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local().of_release("bookworm");
+    let chapter = fs::read_to_string(root().join("docs/guides/worker-host.md"))?;
+    let conf = chapter.split("```ini\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a worker.conf");
+    site.worker_conf(conf);
+    fs::create_dir(site.path().join("per-package"))?;
+    fs::write(site.path().join("per-package/long_tests"), "# slow\nlinux\n")?;
+    let [explain, ..] = &transcripts("docs/guides/worker-host.md")[..] else { panic!("transcripts") };
+    let shown = run(&site, &explain[0].command);
+    let folder = site.path().canonicalize()?;
+    // Where the program, its work and its files are depends on the host.
+    let plain = |text: &str| {
+        let text = text.replace(&format!("{}/", folder.display()), "").replace("/var/lib/apt-ci/", "home/");
+        words(&text, &site).replace([' ', '-'], "")
+    };
+    assert_eq!(plain(&shown), plain(&explain[0].output), "{shown}");
+    Ok(())
+}
+
+fn controlling(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local().of_release("bookworm");
+    let [_, busy, _, steps] =
+        transcripts("docs/guides/worker-host.md").try_into().ok().expect("the transcripts of the chapter");
+    let [status, cancel, faulty, reload, stop] = &steps[..] else { panic!("five commands") };
+    let gate = site.path().join("gate");
+    let conf = |own: &str, virt: &str| {
+        let checkout = site.path().join("checkout");
+        let text =
+            format!("[autopkgtest]\ncheckout_dir = {}\n{own}\n\n[virt]\nargs = null\n{virt}\n", checkout.display());
+        site.worker_conf(&text);
+    };
+    conf("", "");
+    let mut worker = site.start(&["worker", "--slots", "4"]);
+    let env = format!("STUB_WAIT={}", gate.display());
+    let ids: Vec<String> = ["systemd", "glibc", "secret"]
+        .into_iter()
+        .map(|package| {
+            let private: &[&str] = if package == "secret" { &["--swiftuser", "ann"] } else { &[] };
+            let run = ["run", "-s", "bookworm", "--trigger", "a/1", "--env", &env, package];
+            site.ok(&[&run[..], private].concat()).trim_end().rsplit('\t').next().expect("an id").to_owned()
+        })
+        .collect();
+    // Which slot takes which request is not known.
+    let slot = Regex::new(r"^(\d+) +\d").expect("a pattern");
+    let own = format!("{}", worker.id());
+    let rows = |text: &str| {
+        // The last column is as wide as the process id lets it be.
+        let cut = |line: &str| line.split_once(": starting").map_or(line, |(before, _)| before).to_owned();
+        let line = |line: &str| slot.replace(&cut(&words(line, &site).replace(&own, "2344")), "2344 N").into_owned();
+        let mut rows: Vec<String> = text.lines().map(line).collect();
+        rows.sort();
+        rows
+    };
+    until("all run, and have said so", || {
+        let shown = run(&site, &status.command);
+        shown.matches("testing").count() == 3 && shown.matches("[stub]").count() == 2
+    });
+    assert_eq!(rows(&run(&site, &status.command)), rows(&status.output));
+    // Eight slots under load differ from run to run; their table has the same columns.
+    let headings = |step: &Step| words(step.output.lines().next().expect("headings"), &site);
+    assert_eq!(headings(&busy[0]), headings(status));
+    let cancelled = run(&site, &format!("apt-ci worker cancel {}", &ids[1][..8]));
+    let said = |text: &str| words(text, &site).replace(&own, "2344");
+    assert_eq!(said(&cancelled), said(&cancel.output));
+    until("it has ended", || run(&site, &status.command).matches("testing").count() == 2);
+    conf("", "retry_delai = 5");
+    let refused = on_terminal(&site, COLUMNS, &[("NO_COLOR", "1")], &arguments(&faulty.command));
+    assert_eq!(said(&refused.out), said(&faulty.output.replace("/srv/ci", "/srv/demo")), "{refused:#?}");
+    conf("retry_delay = 5", "");
+    assert_eq!(said(&run(&site, &reload.command)), said(&reload.output));
+    let (stopping, afterwards) = stop.command.split_once("; ").expect("two commands");
+    let mut shown = run(&site, stopping);
+    until("idle slots have ended", || run(&site, afterwards).matches("ended").count() == 2);
+    shown += &run(&site, afterwards);
+    assert_eq!(rows(&shown), rows(&stop.output));
+    fs::write(gate, "")?;
+    assert_eq!(worker.wait().status.code(), Some(10));
     Ok(())
 }
 
