@@ -340,6 +340,7 @@ fn credentials(_: &Services) -> Result<(), Failed> {
         format!("{root}/apt-ci.toml"),
         "queue = \"amqps://worker@mq.example.org/ci\"\nstore = \"folder:results\"\n",
     )?;
+    let steering = Regex::new("\u{1b}\\[[0-9;?]*[a-zA-Z]").expect("a pattern");
     let [steps] = transcripts("docs/guides/site.md").try_into().ok().expect("the transcript of the chapter");
     for step in &steps {
         // A shell would replace the home and take off the quotes.
@@ -355,8 +356,7 @@ fn credentials(_: &Services) -> Result<(), Failed> {
             Some((prompt, _)) => {
                 let (shown, status) = answering(&site, prompt, "hunter2\n", &arguments);
                 assert_eq!(status, Some(0), "{shown}");
-                // dialoguer ends its line with this word.
-                Regex::new("\u{1b}\\[[0-9;?]*[a-zA-Z]").expect("a pattern").replace_all(&shown, "").into_owned()
+                steering.replace_all(&shown, "").into_owned()
             }
             None => {
                 let finished = on_terminal(&site, COLUMNS, &[("NO_COLOR", "1")], &arguments);
