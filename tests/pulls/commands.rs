@@ -134,7 +134,7 @@ fn wrong(_: &Services) -> Result<(), Failed> {
         (vec!["-s", &release], 2, "set GITHUB_TOKEN, or give a file with --token-file"),
         (vec!["-s", &release, "--token-file", "weak-token"], 2, "the scope admin:repo_hook"),
         (vec!["-s", &release, "--token-file", "bad-token"], 2, "rejected the token for this operation (401)"),
-        (vec!["-s", &release, "--token-file", "no-such-file"], 1, "cannot read no-such-file"),
+        (vec!["-s", &release, "--token-file", "no-such-file"], 2, "cannot read no-such-file"),
         (vec!["-s", &release, "--env", "A=1;B=2", "--token-file", "admin-token"], 2, "a semicolon"),
         (vec!["-s", &release, "--env-allowed", "UPSTREAM_PULL_REQUEST=*"], 2, "is set from the pull request"),
         (

@@ -87,7 +87,11 @@ fn not_there(_: &Services) -> Result<(), Failed> {
     assert_eq!(missing.status.code(), Some(1), "{missing:#?}");
     assert!(missing.err.contains(&format!("has no results for package grep on {}", site.release)), "{}", missing.err);
     assert!(missing.err.contains("hint: run `apt-ci results`"), "{}", missing.err);
-    assert_eq!(site.run(&["results", "--limit", "0"]).err, "More results exist; raise --limit.\n");
+    let none = site.run(&["results", "--limit", "0"]);
+    assert!(none.status.code() == Some(2) && none.err.contains("must be a number, at least 1"), "{none:#?}");
+    site.request("gzip", &[]);
+    site.ok(&["worker", "--drain", "-q"]);
+    assert_eq!(site.run(&["results", "--limit", "1"]).err, "More results exist; raise --limit.\n");
     fs::write(site.path().join("file"), "")?;
     let no_folder = site.run(&["results", "--store", "folder:file"]);
     assert_eq!(no_folder.status.code(), Some(2), "{no_folder:#?}");
