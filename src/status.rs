@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::release::QueueName;
 use crate::request::Request;
-use crate::result::layout::{ResultLocation, RunId};
+use crate::result::RunId;
+use crate::result::layout::ResultLocation;
 use crate::result::listing::RunSummary;
 
 /// Replaces the package of a private run.

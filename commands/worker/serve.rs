@@ -14,7 +14,7 @@ use apt_ci::worker::live_config::LiveConfig;
 use apt_ci::worker::live_status::{LiveStatus, WorkerFacts};
 use apt_ci::worker::notify::Notifier;
 use apt_ci::worker::shutdown::Shutdown;
-use apt_ci::worker::{AutopkgtestCache, ContainerCache, RunMode, Turns, Worker, WorkerOutcome};
+use apt_ci::worker::{AutopkgtestCache, CommitOrder, ContainerCache, RunMode, Worker, WorkerOutcome};
 
 use super::conf::ConfArgs;
 use super::{live, store_check};
@@ -148,7 +148,7 @@ pub async fn run(args: ServeArgs, session: &Session) -> CommandResult<ExitStatus
         border: Border::new(site.allowed_git_hosts()),
         autopkgtest_cache: AutopkgtestCache::default(),
         containers: ContainerCache::default(),
-        turns: Turns::default(),
+        turns: CommitOrder::default(),
     };
     if let Some(message) = worker.refused_queue().await {
         let hint =

@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{OptionalExtension, params};
 
 use super::{Index, IndexError, row};
-use crate::result::layout::{PackagePath, ResultLocation, RunId, parse_object};
+use crate::result::RunId;
+use crate::result::layout::{PackagePath, ResultLocation, parse_object};
 use crate::runs::{self, ListedResult, StoredRun};
 use crate::store::{ContainerSize, Entry, Query, Store, StoreError};
 

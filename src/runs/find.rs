@@ -7,7 +7,8 @@ use percent_encoding::percent_decode_str;
 use super::listed_result::ListedResult;
 use super::{StoredRun, read_all, results};
 use crate::release::Release;
-use crate::result::layout::{PackagePath, RESULT, ResultLocation, RunId, container, parse_object};
+use crate::result::RunId;
+use crate::result::layout::{PackagePath, RESULT, ResultLocation, container, parse_object};
 use crate::store::{Store, StoreError};
 
 /// Finds the runs for a path (`bookworm/amd64/g/gzip/2026…@`, also with the container or a URL before it and a file

@@ -4,7 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
 use super::{FETCH_CONCURRENCY, ListedResult, StoredRun, read_all};
-use crate::result::layout::{PackagePath, RunId};
+use crate::result::RunId;
+use crate::result::layout::PackagePath;
 use crate::store::{Store, StoreError};
 
 /// Number of results that are read before the next ones are chosen.

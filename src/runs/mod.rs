@@ -20,7 +20,8 @@ use serde::{Serialize, Serializer};
 
 use crate::release::{Architecture, Release};
 use crate::request::{Request, RequestId};
-use crate::result::layout::{PackagePath, RESULT, ResultLocation, RunId, container, parse_object};
+use crate::result::RunId;
+use crate::result::layout::{PackagePath, RESULT, ResultLocation, container, parse_object};
 use crate::result::listing::RunSummary;
 use crate::result::outcome::Outcome;
 use crate::result::{ProofVerdict, RequestRecord};

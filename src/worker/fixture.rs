@@ -13,7 +13,7 @@ use super::control::CancelRegistry;
 use super::live_config::{LiveConfig, Queues};
 use super::live_status::{LiveStatus, WorkerFacts};
 use super::shutdown::Shutdown;
-use super::{AutopkgtestCache, ContainerCache, Turns, Worker};
+use super::{AutopkgtestCache, CommitOrder, ContainerCache, Worker};
 use crate::archive::Pockets;
 use crate::broker::{Broker, Claim, QueueUrl, Slot, Wait};
 use crate::environment::Environment;
@@ -97,7 +97,7 @@ impl Host {
             border: Border::new([]),
             autopkgtest_cache: AutopkgtestCache::default(),
             containers: ContainerCache::default(),
-            turns: Turns::default(),
+            turns: CommitOrder::default(),
         }
     }
 

@@ -6,6 +6,7 @@
 //! worker, [`notify`] reports it to the service manager, and [`shutdown`] turns signals into requests to shut down.
 
 mod announce;
+mod commit_order;
 mod container_cache;
 mod context;
 pub mod control;
@@ -23,7 +24,6 @@ mod run;
 pub mod shutdown;
 mod slot;
 mod spool;
-mod turns;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,6 +41,7 @@ use crate::testbed::plan::refused_queue;
 use crate::testbed::settings::Settings;
 use crate::testbed::{Autopkgtest, Border, TestbedError};
 
+pub use commit_order::CommitOrder;
 pub use container_cache::ContainerCache;
 use control::CancelRegistry;
 use live_config::LiveConfig;
@@ -48,7 +49,6 @@ use live_status::LiveStatus;
 use shutdown::Shutdown;
 use slot::Slot;
 use spool::Spool;
-pub use turns::Turns;
 
 /// Minimum free space for a test, in bytes: with less it would fail half-way.
 const MIN_FREE_SPACE: u64 = 64 << 20;
@@ -102,7 +102,7 @@ pub struct Worker<'a> {
     /// Containers that were checked recently.
     pub containers: ContainerCache,
     /// Order in which slots commit results of one package.
-    pub turns: Turns,
+    pub turns: CommitOrder,
 }
 
 /// An autopkgtest that was probed, with the settings that led to it. All slots share it.

@@ -4,9 +4,9 @@
 //!
 //! A reader such as proposed-migration asks only for runs after the newest one that it knows. The ids of a package's
 //! runs must therefore grow in the order in which their result.tar files become visible, whichever slot, worker or host
-//! publishes them. Slots of one worker take [turns](super::turns). Hosts share no lock, because a lock can be lost
-//! while a request to the store is still under way. Instead each publisher reads the listing *after* it has stored its
-//! result.tar:
+//! publishes them. Slots of one worker take [turns](super::commit_order). Hosts share no lock, because a lock can be
+//! lost while a request to the store is still under way. Instead each publisher reads the listing *after* it has stored
+//! its result.tar:
 //!
 //! - No run with a later id is listed: then none was visible before ours, and no reader has passed it.
 //! - A run with a later id is listed: a reader may have passed ours. The result is published again under a new id, and
@@ -24,9 +24,9 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 
+use super::commit_order::{CommitOrder, CommitTurn};
 use super::container_cache::ContainerCache;
 use super::shutdown::Shutdown;
-use super::turns::{Turn, Turns};
 use crate::broker::{BrokerError, Claim};
 use crate::request::Request;
 use crate::result::{Bundle, BundleError, ResultLocation, RunId};
@@ -47,7 +47,7 @@ pub struct Destination<'a> {
     /// Containers that exist.
     pub containers: &'a ContainerCache,
     /// Order in which slots commit results of one package.
-    pub turns: &'a Turns,
+    pub turns: &'a CommitOrder,
 }
 
 /// Reason for which a bundle is not published.
@@ -211,7 +211,7 @@ async fn newest_after(
     store: &Store,
     place: &ResultLocation,
     id: &RunId,
-    turn: &Turn,
+    turn: &CommitTurn,
 ) -> Result<Option<RunId>, StoreError> {
     let listed = runs::published_after(store, place, id).await?;
     Ok(listed.max(turn.newest().filter(|newest| *newest >= id).cloned()))
@@ -297,7 +297,7 @@ mod tests {
         folder: TempDir,
         store: Store,
         containers: ContainerCache,
-        turns: Turns,
+        turns: CommitOrder,
         request: Request,
         place: ResultLocation,
     }
@@ -312,7 +312,7 @@ mod tests {
             let store = Store::Folder(FolderStore::new(&folder.path().join("results")));
             let request = Request::parse(request.as_bytes()).unwrap();
             let place = ResultLocation::of(&request, &"debci-sid-amd64".parse().unwrap());
-            let (containers, turns) = (ContainerCache::default(), Turns::default());
+            let (containers, turns) = (ContainerCache::default(), CommitOrder::default());
             Self { folder, store, containers, turns, request, place }
         }
 
@@ -464,7 +464,7 @@ mod tests {
         let stage = PublishFixture::new();
         let mut workers = Vec::new();
         for _ in 0..4 {
-            let (mut slots, turns) = (Vec::new(), Turns::default());
+            let (mut slots, turns) = (Vec::new(), CommitOrder::default());
             for _ in 0..2 {
                 slots.push([stage.claim().await, stage.claim().await, stage.claim().await]);
             }

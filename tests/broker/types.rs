@@ -8,6 +8,8 @@ use super::*;
 
 /// More often than RabbitMQ's default delivery limit.
 const LOOKS: usize = 24;
+/// Number of times that two clients create a queue at once.
+const ROUNDS: usize = 30;
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let mut trials = Vec::new();
@@ -27,6 +29,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         looks_stop_before_a_high_limit_is_near,
         looks_notice_that_a_queue_was_made_again_with_another_type,
         workers_notice_that_a_queue_was_made_again_with_another_type,
+        a_queue_that_another_client_creates_meanwhile_is_no_error,
         a_look_makes_the_queue_of_dead_letters_as_a_worker_does,
         delayed_requests_of_a_quorum_queue_among_classic_ones_are_seen,
         what_a_worker_holds_of_queues_of_unknown_type_is_in_quorum_queues,
@@ -117,6 +120,24 @@ async fn looks_stop_before_a_high_limit_is_near(services: &Services) {
         let everything: Selector = Box::new(|messages| Ok((0..messages.len()).collect()));
         assert_eq!(broker.take_everything(&queue, MessageState::Ready, None, everything).await.unwrap(), 3);
     }
+}
+
+async fn a_queue_that_another_client_creates_meanwhile_is_no_error(services: &Services) {
+    let stage = BrokerFixture::set(services, Backend::RabbitMq);
+    let (broker, queue) = stage.broker_with_queue().await;
+    let (name, mut refused) = (queue.to_string(), 0);
+    for _ in 0..ROUNDS {
+        let (connection, channel) = stranger(&stage.address()).await;
+        channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+        let options = QueueDeclareOptions { durable: true, ..Default::default() };
+        let queues = std::slice::from_ref(&queue);
+        let (ours, theirs) =
+            tokio::join!(broker.declare(queues), channel.queue_declare(name.as_str().into(), options, quorum(None)));
+        ours.expect("the queue, whoever has created it");
+        refused += usize::from(theirs.is_err());
+        connection.close(200, "done".into()).await.unwrap();
+    }
+    assert!(refused < ROUNDS, "they are first now and then");
 }
 
 async fn workers_notice_that_a_queue_was_made_again_with_another_type(services: &Services) {

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::channel::{self, ANSWER_TIMEOUT};
-use super::claims::ClaimRegistry;
+use super::claim_registry::ClaimRegistry;
 use super::error::{self, AmqpError};
 use super::health::Health;
 use super::kind_cache::KindCache;

@@ -11,7 +11,7 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Confirmation};
 
 use super::channel::{close, with_timeout};
-use super::claims::HeldClaim;
+use super::claim_registry::HeldClaim;
 use super::connection::{Connection, Connector};
 use super::error::AmqpError;
 use super::message::{size_of_table, text_header};

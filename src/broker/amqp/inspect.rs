@@ -6,7 +6,7 @@ use lapin::message::Delivery;
 use lapin::types::ShortString;
 
 use super::browse::BrowsedMessages;
-use super::claims::HeldClaim;
+use super::claim_registry::HeldClaim;
 use super::connection::{Connection, Connector};
 use super::error::AmqpError;
 use super::message::text_header;

@@ -5,7 +5,7 @@ use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 
 use super::channel::{close, with_timeout};
-use super::claims::ClaimRegistration;
+use super::claim_registry::ClaimRegistration;
 use super::connection::Connection;
 use super::error::AmqpError;
 use super::message::ClaimedRequest;

@@ -97,12 +97,23 @@ pub(super) async fn declare(connection: &Connection, queues: &[QueueName]) -> Re
     if missing.is_empty() {
         return Ok(());
     }
-    let channel = with_timeout(connection.channel()).await?;
+    let mut channel = with_timeout(connection.channel()).await?;
     for queue in &missing {
-        with_timeout(declare_durable(&channel, names::short(queue))).await?;
+        match with_timeout(declare_durable(&channel, names::short(queue))).await {
+            Ok(()) => {}
+            // Another client has created it meanwhile, with other arguments. The refusal has closed the channel.
+            Err(AmqpError::Refused(_)) if exists(connection, queue).await? => {
+                channel = with_timeout(connection.channel()).await?;
+            }
+            Err(fault) => return Err(fault),
+        }
     }
     close(&channel).await;
     Ok(())
+}
+
+async fn exists(connection: &Connection, queue: &QueueName) -> Result<bool, AmqpError> {
+    Ok(!split(connection, std::slice::from_ref(queue)).await?.0.is_empty())
 }
 
 /// Returns the queues that exist and those that do not, each in the given order.

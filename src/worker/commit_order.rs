@@ -13,14 +13,14 @@ type Newest = Arc<tokio::sync::Mutex<Option<RunId>>>;
 
 /// Turns of all packages, separate for each release, architecture and container.
 #[derive(Default)]
-pub struct Turns(Mutex<HashMap<(String, String), Newest>>);
+pub struct CommitOrder(Mutex<HashMap<(String, String), Newest>>);
 
 /// Right to commit a result, until it is dropped.
-pub(super) struct Turn(tokio::sync::OwnedMutexGuard<Option<RunId>>);
+pub(super) struct CommitTurn(tokio::sync::OwnedMutexGuard<Option<RunId>>);
 
-impl Turns {
+impl CommitOrder {
     /// Waits for the turn.
-    pub(super) async fn take(&self, place: &ResultLocation) -> Turn {
+    pub(super) async fn take(&self, place: &ResultLocation) -> CommitTurn {
         let newest = {
             let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             if all.len() >= MAX_PACKAGES {
@@ -28,11 +28,11 @@ impl Turns {
             }
             Arc::clone(all.entry((place.container.clone(), place.path.prefix())).or_default())
         };
-        Turn(newest.lock_owned().await)
+        CommitTurn(newest.lock_owned().await)
     }
 }
 
-impl Turn {
+impl CommitTurn {
     /// Returns the newest id that a slot of this worker has committed.
     pub(super) fn newest(&self) -> Option<&RunId> {
         self.0.as_ref()
