@@ -296,8 +296,8 @@ async fn duplicates(
     }
 }
 
-/// Shows requests that are not queued: as lines of a batch, without ids and times, so that each submission of them is a
-/// new request.
+/// Prints requests that are not queued, as lines of a batch. The lines have no ids and times, so that each submission
+/// of them is a new request.
 pub fn show_planned(planned: &[Submission], session: &Session) -> CommandResult<()> {
     if session.ui.is_json {
         let one = |Submission { queue, request }: &Submission| json!({"queue": queue, "package": request.package().as_str(), "parameters": request.public_parameters()});

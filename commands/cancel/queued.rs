@@ -19,7 +19,8 @@ pub struct QueuedRequest {
     pile: MessageState,
 }
 
-/// Returns the ready and delayed requests of the site's queues, and why others cannot be seen, for one such queue.
+/// Returns the ready and delayed requests of the site's queues. If a queue cannot be listed, also returns why, for the
+/// first such queue.
 pub async fn all(broker: &Broker, site: &Site) -> CommandResult<(Vec<QueuedRequest>, Option<Opaque>)> {
     let mut snapshot = Snapshot::default();
     snapshot.add_queues(broker, &inspect(broker, &site.queues(), site).await?).await?;

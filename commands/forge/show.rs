@@ -106,23 +106,9 @@ async fn look(
     };
     let alike = snapshot.requests().iter().filter(|located| located.queue == *queue && is_same(&located.request));
     let nearest = alike.filter(|located| located.request.uuid().is_some()).min_by_key(|located| located.place.rank());
-    let mut dead = None;
-    if let Some(located) = nearest {
-        let place = match &located.place {
-            RequestPlace::Running(Some(progress)) => format!("running on {}", progress.worker),
-            RequestPlace::Running(None) => "running".to_owned(),
-            RequestPlace::Queued { position, of } => format!("queued, {position} of {of}"),
-            RequestPlace::Delayed => "is tried again later".to_owned(),
-            // A result tells more than a dead letter, which may be older.
-            RequestPlace::Dead { reason } => {
-                dead = Some(format!("not run: {reason}"));
-                String::new()
-            }
-        };
-        if dead.is_none() {
-            (line.place, line.uuid) = (place, located.request.uuid().cloned());
-            return Ok(());
-        }
+    if let Some(located) = nearest.filter(|located| located.place.is_alive()) {
+        (line.place, line.uuid) = (words(&located.place), located.request.uuid().cloned());
+        return Ok(());
     }
     let place = ResultLocation::of(wanted, queue);
     let runs = runs::since(store, &place.container, &place.path.prefix(), Timestamp::now() - MAX_RESULT_AGE).await?;
@@ -134,10 +120,22 @@ async fn look(
             return Ok(());
         }
     }
-    if let Some(dead) = dead {
-        line.place = dead;
+    // A dead letter may be older than a result.
+    if let Some(located) = nearest {
+        line.place = words(&located.place);
     }
     Ok(())
+}
+
+/// Returns a place in words.
+fn words(place: &RequestPlace) -> String {
+    match place {
+        RequestPlace::Running(Some(progress)) => format!("running on {}", progress.worker),
+        RequestPlace::Running(None) => "running".to_owned(),
+        RequestPlace::Queued { position, of } => format!("queued, {position} of {of}"),
+        RequestPlace::Delayed => "is tried again later".to_owned(),
+        RequestPlace::Dead { reason } => format!("not run: {reason}"),
+    }
 }
 
 fn show(commit: &str, lines: &BTreeMap<String, Line>, session: &Session) -> CommandResult<ExitStatus> {

@@ -28,7 +28,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 const GAP: &str = "[part of the log is missing here: it grew too fast]";
 /// Size of the end of a finished log in which the last lines are searched that were seen, in bytes.
 const MAX_REST: usize = 1024 * 1024;
-/// Time that the end of a finished log is searched for. A stored log may unpack to more than anybody waits for.
+/// Timeout for finding the end of a stored log, which may unpack to any size.
 const REST_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub async fn run(args: &RunningArgs, broker: &Broker, site: &Site, session: &Session) -> CommandResult<ExitStatus> {

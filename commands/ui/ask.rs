@@ -30,7 +30,7 @@ pub fn require_terminal_or_yes() -> Result<(), BadInput> {
     require_terminal().map_err(|error| BadInput { hint: Some("use --yes to confirm".to_owned()), ..error })
 }
 
-/// Asks a question, to which `y` and Enter is yes. Other tasks continue meanwhile, so that connections are kept.
+/// Asks a yes-or-no question; only `y` and Enter is yes. Other tasks continue meanwhile, so that connections are kept.
 pub async fn confirm(question: String) -> CommandResult<bool> {
     answer(move || {
         let confirm = dialoguer::Confirm::new().with_prompt(plain_lines(&question)).default(false);
@@ -112,7 +112,7 @@ async fn answer<T: Send + 'static>(
     question: impl FnOnce() -> dialoguer::Result<T> + Send + 'static,
 ) -> CommandResult<T> {
     let before = termios::tcgetattr(std::io::stdin()).ok();
-    // What was typed before the question is no answer to it.
+    // Input from before the question does not answer it.
     let _ = termios::tcflush(std::io::stdin(), FlushArg::TCIFLUSH);
     // Ctrl-C must not end the program elsewhere before the terminal is restored here.
     let interrupt = interrupt::InterruptGuard::begin();

@@ -104,8 +104,8 @@ impl CommandError {
         self
     }
 
-    /// Returns the error of work that had already begun: the input was good enough for that, so that neither the exit
-    /// code nor a hint is about it.
+    /// Returns the error of work that had already begun. The input was good enough to begin, so neither the exit code
+    /// nor a hint blames it.
     fn after_start(self) -> Self {
         let kind = if self.kind == Kind::BadInput { Kind::Failure } else { self.kind };
         Self { kind, hint: None, ..self }

@@ -17,15 +17,15 @@ use super::plain::plain;
 ///
 /// It also repeats a value that the error of the value names as well.
 pub fn clearer(error: Error, program: &Command, words: impl IntoIterator<Item = String>) -> Error {
-    if error.kind() == ErrorKind::MissingRequiredArgument {
-        return with_alternatives(error, words);
-    }
     let (mut command, mut path) = (program, program.get_name().to_owned());
     for name in words {
         if let Some(subcommand) = command.find_subcommand(&name) {
             command = subcommand;
             path = format!("{path} {}", command.get_name());
         }
+    }
+    if error.kind() == ErrorKind::MissingRequiredArgument {
+        return with_alternatives(error, &path);
     }
     let names: Vec<&str> = command.get_subcommands().map(Command::get_name).filter(|name| *name != "help").collect();
     let tip = format!("\n\n  tip: the subcommands of '{path}' are {}", names.join(", "));
@@ -47,18 +47,16 @@ pub fn clearer(error: Error, program: &Command, words: impl IntoIterator<Item = 
 }
 
 /// Adds which other flags would do: clap names only the argument that is required without them.
-fn with_alternatives(mut error: Error, words: impl IntoIterator<Item = String>) -> Error {
-    let words: Vec<String> = words.into_iter().skip(1).take(2).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+fn with_alternatives(mut error: Error, path: &str) -> Error {
     let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg) else { return error };
     let lacks = |name: &str| missing.iter().any(|missing| missing.starts_with(name));
-    let alternatives = match words.as_slice() {
-        ["run", ..] if lacks("--trigger") => {
+    let alternatives = match path {
+        "apt-ci run" if lacks("--trigger") => {
             "without a trigger, say what to test with --baseline, --ppa, --test-git, --build-git or --test-bzr"
         }
-        ["cancel", ..] if lacks("<REQUEST>") => "to choose requests by package or trigger, use --match",
-        ["worker", "cancel"] => "to cancel all tests of this host, use --all",
-        ["retry", ..] if lacks("<RUN>") => "to choose runs by outcome or age, use --outcome or --since",
+        "apt-ci cancel" if lacks("<REQUEST>") => "to choose requests by package or trigger, use --match",
+        "apt-ci worker cancel" => "to cancel all tests of this host, use --all",
+        "apt-ci retry" if lacks("<RUN>") => "to choose runs by outcome or age, use --outcome or --since",
         _ => return error,
     };
     error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(alternatives)]));
@@ -118,6 +116,7 @@ mod tests {
         for (words, expected) in [
             (&["apt-ci", "run", "-s", "sid", "gzip"][..], "--baseline, --ppa"),
             (&["apt-ci", "cancel"], "use --match"),
+            (&["apt-ci", "--site", "x", "cancel"], "use --match"),
             (&["apt-ci", "worker", "cancel"], "use --all"),
             (&["apt-ci", "retry"], "--outcome or --since"),
         ] {

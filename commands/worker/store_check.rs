@@ -16,7 +16,7 @@ pub enum StoreFault {
     Unreachable(String),
 }
 
-/// Lists the store's containers to find a fault. Returns `None` if the store answers and a folder can be written.
+/// Returns the fault of the store, if any: it must answer, and a folder must be writable.
 pub async fn fault(store: &Store) -> Option<StoreFault> {
     let checked = async {
         store.containers().await?;

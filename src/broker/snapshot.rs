@@ -1,6 +1,6 @@
 //! Snapshots: where requests are at a moment, with a worker, in a queue or among its dead letters.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::test_handle::TestProgress;
 use super::{Broker, BrokerError, Opaque, QueueState};
@@ -70,7 +70,7 @@ pub struct Snapshot {
     requests: Vec<LocatedRequest>,
     by_id: HashMap<RequestId, usize>,
     packages: Option<HashSet<String>>,
-    hidden: HashMap<QueueName, Opaque>,
+    hidden: BTreeMap<QueueName, Opaque>,
     hidden_dead: HashSet<QueueName>,
 }
 
@@ -172,7 +172,7 @@ impl Snapshot {
     }
 
     /// Returns the queues whose waiting messages were invisible, each with the reason.
-    pub fn hidden(&self) -> &HashMap<QueueName, Opaque> {
+    pub fn hidden(&self) -> &BTreeMap<QueueName, Opaque> {
         &self.hidden
     }
 }
