@@ -31,18 +31,25 @@ pub fn on_terminal(site: &TestSite, columns: usize, variables: &[(&str, &str)], 
 
 /// Runs a command on a terminal, on which somebody types once this text has appeared. Gives all that was shown, and the exit code.
 pub fn answering(site: &TestSite, prompt: &str, typed: &str, arguments: &[&str]) -> (String, Option<i32>) {
-    answer(site, terminal(site, 100, &[("NO_COLOR", "1")], arguments), None, prompt, typed)
+    answering_all(site, &[(prompt, typed)], arguments)
+}
+
+/// The same with several questions in this order.
+pub fn answering_all(site: &TestSite, answers: &[(&str, &str)], arguments: &[&str]) -> (String, Option<i32>) {
+    answer(site, terminal(site, 100, &[("NO_COLOR", "1")], arguments), None, answers)
 }
 
 /// The same with the command that runs the program, and with what is typed before it begins.
-fn answer(site: &TestSite, script: Command, ahead: Option<&str>, prompt: &str, typed: &str) -> (String, Option<i32>) {
+fn answer(site: &TestSite, script: Command, ahead: Option<&str>, answers: &[(&str, &str)]) -> (String, Option<i32>) {
     let mut command = Command::new("timeout");
     command.arg("240").arg(script.get_program()).args(script.get_args()).env_clear().current_dir(site.path());
     command.envs(script.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a terminal");
     let (mut input, mut output) = (child.stdin.take().expect("its input"), child.stdout.take().expect("its output"));
     input.write_all(ahead.unwrap_or_default().as_bytes()).and_then(|()| input.flush()).expect("it listens");
-    let (mut shown, mut piece, mut is_typed) = (String::new(), [0; 1024], false);
+    let (mut shown, mut piece) = (String::new(), [0; 1024]);
+    let (mut answers, mut answered) = (answers.iter(), 0);
+    let mut next = answers.next();
     loop {
         let length = output.read(&mut piece).expect("what it shows");
         if length == 0 {
@@ -53,11 +60,14 @@ fn answer(site: &TestSite, script: Command, ahead: Option<&str>, prompt: &str, t
         if ahead.is_some_and(|ahead| shown.contains(ahead.trim_end())) {
             fs::write(site.path().join(GATE), "").expect("a file");
         }
-        if !is_typed && shown.contains(prompt) {
+        if let Some((prompt, typed)) = next
+            && shown[answered..].contains(prompt)
+        {
             // What is typed before the terminal is told not to show it is lost.
             until("nothing that is typed is shown", || is_silent(child.id()));
             input.write_all(typed.as_bytes()).and_then(|()| input.flush()).expect("it listens");
-            is_typed = true;
+            answered = shown.len();
+            next = answers.next();
         }
     }
     (shown, child.wait().expect("its end").code())
@@ -197,7 +207,7 @@ fn confirmation(_: &Services) -> Result<(), Failed> {
     let cancel = ["cancel", "--match", "package=gzip"];
     for (command, question) in [(&["queues", "purge", &queue][..], "Remove 1 request"), (&cancel, "Remove 1 queued")] {
         let script = terminal(&site, 80, &[("NO_COLOR", "1")], command);
-        let (shown, code) = answer(&site, script, None, question, "n\n");
+        let (shown, code) = answer(&site, script, None, &[(question, "n\n")]);
         assert_eq!(code, Some(1), "{shown}");
         assert!(shown.contains("Nothing was changed"), "{shown}");
         for text in triggers.iter().chain(&["gzip", queue.as_str()]) {
@@ -215,7 +225,7 @@ fn typed_ahead(_: &Services) -> Result<(), Failed> {
     site.request("gzip", &[]);
     let queue = site.queue_name();
     let purge = ["queues", "purge", &queue];
-    let (shown, code) = answer(&site, gated(&site, &purge), Some("yy\n"), "Remove 1 request", "\n");
+    let (shown, code) = answer(&site, gated(&site, &purge), Some("yy\n"), &[("Remove 1 request", "\n")]);
     assert!(code == Some(1) && shown.contains("Nothing was changed"), "{shown}");
     assert_eq!(site.queue()["ready"], 1);
     Ok(())

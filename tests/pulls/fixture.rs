@@ -14,7 +14,7 @@ use crate::credentials::with_input;
 pub const PROJECT: &str = "me/thing";
 
 /// git, except that branches of git.example, which is nowhere, and of the fake forge are there.
-const GIT: &str = r#"#!/bin/sh
+pub const GIT: &str = r#"#!/bin/sh
 for word; do
     case "$previous" in -C) folder=$word ;; esac
     case "$word" in https://git.example/* | https://127.0.0.1:*) is_nowhere=1 ;; esac

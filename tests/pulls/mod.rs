@@ -3,7 +3,7 @@
 mod commands;
 mod deaths;
 mod doubt;
-mod fixture;
+pub mod fixture;
 mod life;
 mod published;
 mod refused;
