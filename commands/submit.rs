@@ -149,7 +149,7 @@ pub async fn submit(
         Err(Incomplete::Broker(_)) => 0,
         Err(Incomplete::Interrupted) => durable,
     };
-    note(&new[..confirmed], &notes, &broker).await;
+    notes.add_unlisted(&new[..confirmed], &broker).await;
     if let (Ok(()), Some(store)) = (&result, &store) {
         tell(&already, session);
         let status = wait(followed(&new, waited_for), &broker, store, session).await?;
@@ -255,20 +255,6 @@ fn waited_for(already: &[(Submission, Duplicate)]) -> Result<Vec<FollowedRequest
         Ok(FollowedRequest::new(id, request, queue))
     };
     already.iter().map(one).collect()
-}
-
-/// Notes requests in queues that cannot be listed, so that later calls recognize duplicates of them.
-async fn note(queued: &[Submission], notes: &Notes, broker: &Broker) {
-    let mut hidden = Vec::new();
-    for submission in queued {
-        // At worst, a duplicate is queued later.
-        if broker.may_be_opaque(&submission.queue).await.unwrap_or(false) {
-            hidden.push(submission.clone());
-        }
-    }
-    if !hidden.is_empty() {
-        notes.add(&hidden, Timestamp::now());
-    }
 }
 
 /// Returns the duplicate of each request, if any.

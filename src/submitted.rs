@@ -4,6 +4,7 @@
 //! digests of requests, without parameters and tokens. Nothing depends on them: a request that cannot be noted or found
 //! is only submitted again.
 
+use std::collections::HashMap;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
-use crate::broker::QueueUrl;
+use crate::broker::{Broker, QueueUrl};
+use crate::release::QueueName;
 use crate::request::line::Submission;
 use crate::request::{Request, RequestId};
 use crate::sqlite::{self, FileKind, Migration, OpenError, Options, Unmarked};
@@ -76,6 +78,31 @@ impl Notes {
         }
         let _ = sqlite::create(&self.file);
         sqlite::open(&self.file, &KIND, &OPTIONS)
+    }
+
+    /// Notes those of these queued requests whose queues may be impossible to list. A queue of which that cannot be found
+    /// out counts as one that can be listed: at worst, a duplicate is queued later.
+    pub async fn add_unlisted(&self, submissions: &[Submission], broker: &Broker) {
+        // There may be thousands of requests, but of few queues.
+        let mut is_unlisted: HashMap<&QueueName, bool> = HashMap::new();
+        let mut unlisted = Vec::new();
+        for submission in submissions {
+            let is_unlisted = match is_unlisted.get(&submission.queue) {
+                Some(known) => *known,
+                None => {
+                    let answer = broker.may_be_opaque(&submission.queue).await.unwrap_or(false);
+                    is_unlisted.insert(&submission.queue, answer);
+                    answer
+                }
+            };
+            if is_unlisted {
+                unlisted.push(submission.clone());
+            }
+        }
+        if !unlisted.is_empty() {
+            let notes = self.clone();
+            let _ = tokio::task::spawn_blocking(move || notes.add(&unlisted, Timestamp::now())).await;
+        }
     }
 
     /// Notes that these requests are queued. The latest request for a test replaces earlier ones.

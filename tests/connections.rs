@@ -25,6 +25,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("a_look_leaves_no_error_in_the_brokers_log", quiet_log),
         ("an_alarm_is_named_and_stops_neither_looking_nor_removing", alarm),
         ("copies_are_refused_under_an_alarm_before_anything_is_held", alarm_before_copies),
+        ("a_batch_asks_no_more_questions_than_one_request", questions),
         ("requests_that_were_not_confirmed_are_sent_again_without_doubles", unconfirmed),
         ("a_missing_permission_is_named_with_the_command_that_grants_it", permission),
         ("the_end_of_a_test_is_heard_and_a_queue_without_a_worker_is_named", heard),
@@ -350,6 +351,28 @@ fn alarm_before_copies(services: &Services) -> Result<(), Failed> {
     let purged = quorum.run(&["queues", "purge", &quorum.queue_name(), "--yes"]);
     assert!(purged.status.success(), "{purged:#?}");
     ready("0");
+    Ok(())
+}
+
+fn questions(services: &Services) -> Result<(), Failed> {
+    /// Class and method of `queue.declare`, with which the program asks about queues.
+    const DECLARE: &str = "\0\x32\0\x0a";
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let site = services.site_with_folder();
+    let queue = site.queue_name();
+    let questions = |count: usize| {
+        let proxy = runtime.block_on(Proxy::holding(services.rabbitmq().port(), DECLARE));
+        let batch: String = (0..count).map(|n| format!("{queue}:p{n} {{\"triggers\": [\"a/1\"]}}\n")).collect();
+        std::fs::write(site.path().join("batch"), batch).expect("a file");
+        site.ok(&["run", "--batch", "batch", "--queue", &services.rabbitmq().url_at(proxy.port())]);
+        site.ok(&["queues", "purge", &queue, "--yes"]);
+        proxy.seen()
+    };
+    // The first process creates the queues.
+    questions(1);
+    let one = questions(1);
+    assert!((1..50).contains(&one), "{one}");
+    assert_eq!(questions(300), one, "300 requests of one queue");
     Ok(())
 }
 

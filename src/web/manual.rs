@@ -9,7 +9,6 @@ use tracing::{error, info, warn};
 
 use super::reply::Reply;
 use super::{BufferedRequest, Service, bearer, delivery};
-use crate::broker::Broker;
 use crate::duplicates::{self, Duplicate, DuplicateState};
 use crate::forge::query::Query;
 use crate::pulls::intake::Answer;
@@ -129,7 +128,7 @@ async fn queue(
     let ids: Vec<RequestId> = requests.iter().filter_map(|one| one.request.uuid().cloned()).collect();
     let begun = service.journal.record_user_requests(requests.clone(), now).await;
     begun.map_err(|failure| unusable(&failure))?;
-    note(&requests, notes, &service.broker).await;
+    notes.add_unlisted(&requests, &service.broker).await;
     match service.intake.request(requests).await {
         Answer::Queued(requests) => {
             info!(%user, "queued {} requests", requests.len());
@@ -167,20 +166,6 @@ async fn forget(ids: Vec<RequestId>, service: &Service, notes: &Notes) {
     let _ = tokio::task::spawn_blocking(move || notes.forget(&noted)).await;
     if let Err(failure) = service.journal.forget_user_requests(ids).await {
         error!("{failure}");
-    }
-}
-
-/// Records requests for queues whose contents cannot be read, so that later duplicates are found.
-async fn note(requests: &[Submission], notes: &Notes, broker: &Broker) {
-    let mut hidden = Vec::new();
-    for submission in requests {
-        if broker.may_be_opaque(&submission.queue).await.unwrap_or(false) {
-            hidden.push(submission.clone());
-        }
-    }
-    if !hidden.is_empty() {
-        let notes = notes.clone();
-        let _ = tokio::task::spawn_blocking(move || notes.add(&hidden, Timestamp::now())).await;
     }
 }
 

@@ -1,7 +1,7 @@
 //! A network that breaks on demand: a TCP proxy in front of a service.
 
 use std::net::Ipv4Addr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -31,6 +31,8 @@ pub enum Hold {
 /// Holds the next connection on which a client sends a text.
 struct Holding {
     text: Vec<u8>,
+    /// How often clients have sent the text.
+    seen: AtomicUsize,
     next: Mutex<Option<Hold>>,
     held: Notify,
     go_on: Notify,
@@ -39,8 +41,9 @@ struct Holding {
 impl Holding {
     /// Whether something is to be held that ends with these bytes. Once only.
     fn take(&self, sent: &[u8]) -> Option<Hold> {
-        let is_there = sent.windows(self.text.len()).any(|window| window == self.text);
-        self.next.lock().unwrap_or_else(PoisonError::into_inner).take_if(|_| is_there)
+        let seen = sent.windows(self.text.len()).filter(|window| *window == self.text).count();
+        self.seen.fetch_add(seen, Ordering::SeqCst);
+        self.next.lock().unwrap_or_else(PoisonError::into_inner).take_if(|_| seen > 0)
     }
 
     /// Passes on what both say, until one of them ends.
@@ -55,7 +58,7 @@ impl Holding {
                     return Ok(());
                 }
                 // The text may come in two pieces.
-                sent.drain(..sent.len().saturating_sub(self.text.len()));
+                sent.drain(..sent.len().saturating_sub(self.text.len() - 1));
                 sent.extend_from_slice(&buffer[..count]);
                 let hold = self.take(&sent);
                 if let Some(Hold::After) = hold {
@@ -105,7 +108,8 @@ impl Proxy {
     /// The same, which can hold connections on which a client sends this text.
     pub async fn holding(port: u16, text: &str) -> Self {
         let (next, held, go_on) = (Mutex::default(), Notify::new(), Notify::new());
-        Self::start(port, Some(Arc::new(Holding { text: text.as_bytes().to_vec(), next, held, go_on }))).await
+        let (text, seen) = (text.as_bytes().to_vec(), AtomicUsize::new(0));
+        Self::start(port, Some(Arc::new(Holding { text, seen, next, held, go_on }))).await
     }
 
     async fn start(port: u16, holding: Option<Arc<Holding>>) -> Self {
@@ -126,6 +130,11 @@ impl Proxy {
     /// Where clients connect.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// How often clients have sent the text.
+    pub fn seen(&self) -> usize {
+        self.holding.as_ref().expect("a proxy that holds").seen.load(Ordering::SeqCst)
     }
 
     /// Holds the next connection on which the text is sent.

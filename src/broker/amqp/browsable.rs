@@ -43,12 +43,20 @@ const DURABLE: QueueDeclareOptions =
 pub(super) struct KindQuery<'a> {
     connection: &'a Connection,
     channel: Option<Channel>,
+    /// Queue that was seen to exist a moment ago.
+    seen: Option<&'a ShortString>,
 }
 
 impl<'a> KindQuery<'a> {
     /// Uses this channel, or opens one for the first question.
     pub(super) fn on(connection: &'a Connection, channel: Option<Channel>) -> Self {
-        Self { connection, channel }
+        Self { connection, channel, seen: None }
+    }
+
+    /// Skips the question whether this queue exists, because its answer came a moment ago.
+    #[must_use]
+    pub(super) fn after_seeing(self, queue: &'a ShortString) -> Self {
+        Self { seen: Some(queue), ..self }
     }
 
     /// Returns the channel if it is still open.
@@ -116,10 +124,14 @@ impl<'a> KindQuery<'a> {
             Some(channel) => channel,
             None => with_timeout(self.connection.channel()).await?,
         };
+        // The answer is used once: a second guess comes later.
+        let is_seen = self.seen.take_if(|seen| *seen == queue).is_some();
         with_timeout(async {
             // Otherwise a queue that no longer exists would be created with its former kind.
-            let passive = QueueDeclareOptions { passive: true, ..DURABLE };
-            channel.queue_declare(queue.clone(), passive, FieldTable::default()).await?;
+            if !is_seen {
+                let passive = QueueDeclareOptions { passive: true, ..DURABLE };
+                channel.queue_declare(queue.clone(), passive, FieldTable::default()).await?;
+            }
             Ok(channel.queue_declare(queue.clone(), DURABLE, kind.arguments()).await?)
         })
         .await?;

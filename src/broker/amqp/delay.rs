@@ -55,7 +55,18 @@ impl DelayQueues {
     }
 
     /// Creates the queues that do not exist.
+    ///
+    /// Every process that lists queues does this, and nearly always they exist. So the broker is asked for one answer to
+    /// all; if something is wrong, for each of them, which tells what it is.
     async fn declare(self, connection: &Connection) -> Result<(), AmqpError> {
+        match self.declare_with(connection, true).await {
+            Ok(()) => Ok(()),
+            Err(_) => self.declare_with(connection, false).await,
+        }
+    }
+
+    /// Creates the queues that do not exist; with `is_quick`, the broker answers only at the end.
+    async fn declare_with(self, connection: &Connection, is_quick: bool) -> Result<(), AmqpError> {
         let channel = connection.channel().await?;
         // The shortest delay comes last: if its queue exists, all do.
         for delay in DELAYS.into_iter().rev() {
@@ -63,15 +74,15 @@ impl DelayQueues {
             let milliseconds = i32::try_from(delay.as_millis()).unwrap_or(i32::MAX);
             let arguments = expiring(milliseconds, self.is_quorum);
             let (exchange_options, queue_options) = (
-                ExchangeDeclareOptions { durable: true, ..Default::default() },
-                QueueDeclareOptions { durable: true, ..Default::default() },
+                ExchangeDeclareOptions { durable: true, nowait: is_quick, ..Default::default() },
+                QueueDeclareOptions { durable: true, nowait: is_quick, ..Default::default() },
             );
             let no_arguments = FieldTable::default();
             channel
                 .exchange_declare(name.clone(), ExchangeKind::Fanout, exchange_options, no_arguments.clone())
                 .await?;
             channel.queue_declare(name.clone(), queue_options, arguments).await?;
-            let (key, options) = (ShortString::default(), QueueBindOptions::default());
+            let (key, options) = (ShortString::default(), QueueBindOptions { nowait: is_quick && delay != DELAYS[0] });
             channel.queue_bind(name.clone(), name, key, options, no_arguments).await?;
         }
         close(&channel).await;
@@ -79,17 +90,19 @@ impl DelayQueues {
     }
 
     /// Returns the queues that may hold requests.
-    async fn filled(self, probe: &mut QueueProbe<'_>) -> Result<Vec<ShortString>, AmqpError> {
+    async fn filled(self, connection: &Connection) -> Result<Vec<ShortString>, AmqpError> {
+        let mut probe = QueueProbe::on(connection);
         let mut filled = Vec::new();
-        if probe.lengths(self.name(DELAYS[0])).await?.is_some() {
-            for delay in DELAYS {
-                let lengths = probe.lengths(self.name(delay)).await?;
+        for delay in DELAYS {
+            match probe.lengths(self.name(delay)).await? {
                 // A consumer is another client that lists the messages and holds them.
-                if lengths.is_some_and(|lengths| lengths.ready > 0 || lengths.consumers > 0) {
-                    filled.push(self.name(delay));
-                }
+                Some(lengths) if lengths.ready > 0 || lengths.consumers > 0 => filled.push(self.name(delay)),
+                // Without the first one there are no others, and the broker logs each question about them.
+                None if delay == DELAYS[0] => break,
+                Some(_) | None => {}
             }
         }
+        probe.end().await;
         Ok(filled)
     }
 }
@@ -152,13 +165,8 @@ async fn make_once(connection: &Connection) -> Result<(), AmqpError> {
 pub(super) async fn waiting(connection: &Connection) -> Result<Vec<Delivery>, AmqpError> {
     let _after_others = connection.browse_lock.lock().await;
     make_once(connection).await?;
-    let mut probe = QueueProbe::on(connection);
-    let mut filled = Vec::new();
-    for queues in DelayQueues::ALL {
-        filled.extend(queues.filled(&mut probe).await?);
-    }
-    probe.end().await;
-    let looks = filled.into_iter().map(|queue| BrowsedMessages::list(connection, queue, MAX_LISTED, None));
+    let filled = try_join_all(DelayQueues::ALL.map(|queues| queues.filled(connection))).await?;
+    let looks = filled.into_iter().flatten().map(|queue| BrowsedMessages::list(connection, queue, MAX_LISTED, None));
     Ok(try_join_all(looks).await?.into_iter().flatten().collect())
 }
 

@@ -160,7 +160,7 @@ impl AmqpBroker {
     /// Returns whether listing a queue may be impossible: see [`super::Broker::may_be_opaque`].
     pub(super) async fn may_be_opaque(&self, queue: &QueueName) -> Result<bool, BrokerError> {
         let connection = self.connector.connection().await?;
-        let asked = browsable::may_be_quorum(&connection, &names::short(queue)).await;
+        let asked = browsable::any_quorum(&connection, [names::short(queue)]).await;
         asked.map_err(|fault| self.connector.error("query the type of a queue", fault))
     }
 

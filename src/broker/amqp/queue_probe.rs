@@ -14,6 +14,8 @@ use super::error::AmqpError;
 pub(super) struct QueueProbe<'a> {
     pub(super) connection: &'a Connection,
     pub(super) channel: Option<Channel>,
+    /// The queue that was asked for last, if it exists.
+    pub(super) seen: Option<ShortString>,
 }
 
 /// Numbers that the broker reports about a queue.
@@ -24,7 +26,7 @@ pub(super) struct Lengths {
 
 impl<'a> QueueProbe<'a> {
     pub(super) fn on(connection: &'a Connection) -> Self {
-        Self { connection, channel: None }
+        Self { connection, channel: None, seen: None }
     }
 
     /// Returns the lengths of a queue; `None` when it does not exist.
@@ -35,11 +37,13 @@ impl<'a> QueueProbe<'a> {
             None => with_timeout(self.connection.channel()).await?,
         };
         let options = QueueDeclareOptions { passive: true, ..Default::default() };
-        let asked = async { Ok(channel.queue_declare(queue, options, FieldTable::default()).await?) };
+        self.seen = None;
+        let asked = async { Ok(channel.queue_declare(queue.clone(), options, FieldTable::default()).await?) };
         match with_timeout(asked).await {
-            Ok(queue) => {
+            Ok(answer) => {
                 self.channel = Some(channel);
-                let (ready, consumers) = (queue.message_count().into(), queue.consumer_count().into());
+                self.seen = Some(queue);
+                let (ready, consumers) = (answer.message_count().into(), answer.consumer_count().into());
                 Ok(Some(Lengths { ready, consumers }))
             }
             Err(AmqpError::Missing(_)) => Ok(None),

@@ -66,8 +66,11 @@ impl QueueProbe<'_> {
             }
             connection.kinds.forget(&dead);
         }
-        let mut query = KindQuery::on(connection, self.channel.take());
-        let is_quorum = query.is_quorum(&names::short(origin)).await?;
+        let origin = names::short(origin);
+        let seen = self.seen.take();
+        let query = KindQuery::on(connection, self.channel.take());
+        let mut query = if seen.is_some_and(|seen| seen == origin) { query.after_seeing(&origin) } else { query };
+        let is_quorum = query.is_quorum(&origin).await?;
         let channel = match query.into_channel() {
             Some(channel) => channel,
             None => with_timeout(connection.channel()).await?,
