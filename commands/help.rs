@@ -17,7 +17,7 @@ const OVERVIEW: &str = "\
 Commands:
   run, retry, retry-regressions    request tests, or re-run earlier ones
   queues, running, cancel          show and control queues and running tests
-  worker                           run queued tests, or control the workers
+  worker, testbed                  run queued tests; build the testbeds for them
   results, log, artifacts, index   list, explain and compare results
   github, gitlab, serve            test pull requests of projects
   init, config, site, credentials  create and configure a site

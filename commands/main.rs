@@ -26,6 +26,7 @@ mod session;
 mod site;
 mod stack;
 mod submit;
+mod testbed;
 mod ui;
 mod undo_file;
 mod wait;
@@ -86,6 +87,7 @@ enum Command {
     GitHub(forge::GitHubArgs),
     #[command(name = "gitlab")]
     GitLab(forge::GitLabArgs),
+    Testbed(testbed::TestbedArgs),
     Serve(serve::ServeArgs),
     Init(init::InitArgs),
     Site(site::SiteArgs),
@@ -152,6 +154,7 @@ async fn dispatch(command: Command, session: &Session) -> CommandResult<ExitStat
         Command::Artifacts(args) => artifacts::run(args, session).await,
         Command::GitHub(args) => forge::github(args, session).await,
         Command::GitLab(args) => forge::gitlab(args, session).await,
+        Command::Testbed(args) => testbed::run(args, session).await,
         Command::Serve(args) => serve::run(args, session).await,
         Command::Init(args) => init::run(args, session),
         Command::Site(args) => site::run(args, session),

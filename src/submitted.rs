@@ -80,8 +80,9 @@ impl Notes {
         sqlite::open(&self.file, &KIND, &OPTIONS)
     }
 
-    /// Notes those of these queued requests whose queues may be impossible to list. A queue of which that cannot be found
-    /// out counts as one that can be listed: at worst, a duplicate is queued later.
+    /// Notes those of these queued requests whose queues may be impossible to list.
+    ///
+    /// If the broker does not answer, nothing is noted: at worst, a duplicate is queued later.
     pub async fn add_unlisted(&self, submissions: &[Submission], broker: &Broker) {
         // There may be thousands of requests, but of few queues.
         let mut is_unlisted: HashMap<&QueueName, bool> = HashMap::new();

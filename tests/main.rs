@@ -30,6 +30,7 @@ mod sites;
 mod soak;
 mod store;
 mod terminal;
+mod testbeds;
 mod transcripts;
 mod trust;
 mod version;
@@ -95,6 +96,7 @@ fn trials(services: &Arc<Services>) -> Vec<Trial> {
         credentials::trials,
         explain::trials,
         terminal::trials,
+        testbeds::trials,
         transcripts::trials,
         shells::trials,
         version::trials,

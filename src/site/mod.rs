@@ -170,6 +170,8 @@ pub struct Site {
     pub state_dir: PathBuf,
     /// The folder for indices of stores.
     pub cache_dir: PathBuf,
+    /// The folder for the images of isolated testbeds.
+    pub testbeds_dir: PathBuf,
     queue_password_file: Option<Setting<PathBuf>>,
     queue_type: Option<Setting<QueueType>>,
     release_origins: BTreeMap<Release, Origin>,
@@ -267,6 +269,7 @@ impl Site {
         let web_listen = listen.unwrap_or(Setting { value: DEFAULT_LISTEN, origin: Origin::Default });
         let state_dir = folders::state(environment);
         let cache_dir = folders::cache(environment);
+        let testbeds_dir = data.join("testbeds");
         let swift_settings = file.swift;
         Ok(Self {
             root,
@@ -285,6 +288,7 @@ impl Site {
             plain_text,
             state_dir,
             cache_dir,
+            testbeds_dir,
             queue_password_file,
             queue_type,
             release_origins,

@@ -13,6 +13,7 @@ mod command_line;
 pub mod conf;
 pub mod decision;
 pub mod evidence;
+pub mod images;
 mod ini;
 pub mod limits;
 pub mod log;

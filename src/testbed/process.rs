@@ -88,6 +88,11 @@ impl Process {
         })
     }
 
+    /// Starts a program like [`Self::start`], with its output in another file.
+    pub(super) fn start_logged(command: &CommandLine, work_dir: &Path, log: &Path) -> Result<Self, TestbedError> {
+        Self::start_with(command, work_dir, log, |_| {})
+    }
+
     /// Starts a program like [`Self::start`], with its output in another file, and with further preparations.
     pub(super) fn start_with(
         command: &CommandLine,

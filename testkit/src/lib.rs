@@ -12,6 +12,7 @@ pub mod fake_server;
 pub mod files;
 pub mod forge;
 pub mod git;
+pub mod host;
 pub mod keystone;
 pub mod launchpad;
 pub mod pocket;

@@ -56,8 +56,8 @@ impl DelayQueues {
 
     /// Creates the queues that do not exist.
     ///
-    /// Every process that lists queues does this, and nearly always they exist. So the broker is asked for one answer to
-    /// all; if something is wrong, for each of them, which tells what it is.
+    /// Every process that lists queues does this, and nearly always they exist. So the broker answers once to all; if
+    /// something is wrong, to each of them, which tells what it is.
     async fn declare(self, connection: &Connection) -> Result<(), AmqpError> {
         match self.declare_with(connection, true).await {
             Ok(()) => Ok(()),
