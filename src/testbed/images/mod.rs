@@ -1,6 +1,6 @@
 //! Images: the bases of isolated testbeds on this host.
 //!
-//! mmdebstrap builds them, and autopkgtest's server `unshare` makes a testbed of one for each test, as an ordinary user.
+//! mmdebstrap builds them, and for each test autopkgtest's server `unshare` makes a testbed of one, as an ordinary user.
 //!
 //! The user's data folder has a folder for each release and architecture, and in it one for each build:
 //!
