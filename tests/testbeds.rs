@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use libtest_mimic::Failed;
 use nix::sys::signal::Signal;
-use testkit::site::{TestSite, until};
+use testkit::site::{TestSite, until, until_within};
 use testkit::{Services, Story, Trial, stories};
 
 /// A builder that needs no archive: it writes its arguments into the tarball, and waits for a file if it is told to.
@@ -21,6 +22,9 @@ trap 'rm -f "$HOME/begun"; exit 143' TERM
 while [ -e "$HOME/waits" ]; do sleep 0.02; done
 printf '%s\n' "$@" > "$tarball"
 "#;
+
+/// Timeout for a real test in an isolated testbed.
+const TEST_TIMEOUT: Duration = Duration::from_mins(4);
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[
@@ -117,10 +121,25 @@ fn unfinished(_: &Services) -> Result<(), Failed> {
 
 fn real(_: &Services) -> Result<(), Failed> {
     let site = TestSite::local().of_release("bookworm").of_ordinary_user();
-    let tarball = site.ok(&["testbed", "build"]);
-    site.worker_conf(&format!("[virt]\nargs = unshare --tarball {tarball}\n"));
+    site.worker_conf("[autopkgtest]\nretry_delay = 1\n\n[virt]\nargs = unshare --tarball $TESTBED\n");
     site.ok(&["run", "-s", "bookworm", "--trigger", "gzip/1.12-1", "gzip"]);
-    site.ok(&["worker", "--drain", "-q"]);
+    // Without the testbed the request is not lost, and no test is said to have failed.
+    let checked = site.run(&["worker", "check"]);
+    let builds = "`apt-ci testbed build bookworm -a amd64` builds it";
+    assert!(checked.status.code() == Some(1) && checked.out.contains(builds), "{checked:#?}");
+    let mut worker = site.start(&["worker"]);
+    until("the worker says what is missing", || worker.stderr().contains(builds));
+    worker.signal(Signal::SIGTERM);
+    worker.wait();
+    assert!(site.results().is_empty());
+    site.ok(&["testbed", "build"]);
+    let mut worker = site.start(&["worker"]);
+    until("the test runs", || site.run(&["running"]).out.contains("gzip"));
+    // A new testbed does not disturb the test.
+    site.ok(&["testbed", "update"]);
+    until_within(TEST_TIMEOUT, "the test has ended", || !site.results().is_empty());
+    worker.signal(Signal::SIGTERM);
+    worker.wait();
     let results = site.results();
     assert_eq!(results[0]["outcome"], "pass", "{results:#?}");
     Ok(())

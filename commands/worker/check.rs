@@ -1,14 +1,17 @@
 //! `apt-ci worker check`: finds faults in worker.conf, the override files and this host.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use apt_ci::site::{Origin as SiteOrigin, Site};
 use apt_ci::testbed::conf::{ConfError, WorkerConf};
+use apt_ci::testbed::images::{ImageName, ImageStore};
 use apt_ci::testbed::settings::lint;
 use apt_ci::testbed::{Autopkgtest, DecisionSource, SETPRIV, TestbedError};
 use serde_json::json;
 
 use super::conf::ConfArgs;
+use super::serve::ServedPlaces;
 use super::store_check;
 use crate::session::Session;
 use crate::ui::error::{CommandError, CommandResult};
@@ -56,6 +59,7 @@ pub async fn run(args: CheckArgs, session: &Session) -> CommandResult<ExitStatus
         Some(conf) => host(conf, session, &mut faults).await,
         None => None,
     };
+    faults.extend(conf.iter().flat_map(|conf| testbeds(conf, &site)));
     faults.extend(store(session, &site).await);
     faults.extend(queue(session, &site).await);
     let name = file.map_or("no worker.conf: tests run on this host itself (virt server null)".to_owned(), |file| {
@@ -85,6 +89,18 @@ pub async fn run(args: CheckArgs, session: &Session) -> CommandResult<ExitStatus
         }
     }
     Ok(if faults.is_empty() { ExitStatus::Success } else { ExitStatus::Failure })
+}
+
+/// Looks for the testbeds of the releases that a worker with this configuration serves.
+fn testbeds(conf: &WorkerConf, site: &Site) -> Vec<Fault> {
+    if !conf.uses_testbed() {
+        return Vec::new();
+    }
+    let images = ImageStore::new(site.testbeds_dir.clone());
+    let places = ServedPlaces { architectures: Vec::new(), releases: site.releases.value.clone() };
+    let names: BTreeSet<ImageName> = places.queues(conf).unwrap_or_default().iter().map(ImageName::for_tests).collect();
+    let missing = names.iter().filter_map(|name| images.held(name).err());
+    missing.map(|error| Fault { file: None, line: None, message: error.to_string(), hint: None }).collect()
 }
 
 /// Checks whether the store can be used.

@@ -8,6 +8,7 @@ use apt_ci::request::{
 };
 use apt_ci::result::ResultLocation;
 use apt_ci::site::{Site, host};
+use apt_ci::testbed::images::{ImageName, ImageStore};
 use apt_ci::testbed::{Autopkgtest, Decision, DecisionSource, Plan, Run, Settings};
 use serde_json::json;
 
@@ -133,6 +134,7 @@ pub async fn run(args: ExplainArgs, session: &Session) -> CommandResult<ExitStat
     };
     let work_folder = work_folder(&site).join("UUID");
     let pocket = site.pockets.of(&queue.release);
+    let testbed = testbed(&settings, &queue, &site)?;
     let run = Run {
         settings: &settings,
         autopkgtest: &autopkgtest,
@@ -142,6 +144,7 @@ pub async fn run(args: ExplainArgs, session: &Session) -> CommandResult<ExitStat
         whole_pocket: false,
         work_folder: &work_folder,
         output: &work_folder.join("output.1"),
+        testbed: &testbed,
         host_name: &apt_ci::host::name(),
         time: jiff::Timestamp::now(),
     };
@@ -178,6 +181,16 @@ pub async fn run(args: ExplainArgs, session: &Session) -> CommandResult<ExitStat
         }
     }
     Ok(ExitStatus::Success)
+}
+
+/// Returns the tarball of the test's testbed, or where it would be if it was built.
+fn testbed(settings: &Settings, queue: &QueueName, site: &Site) -> CommandResult<String> {
+    if !settings.conf.uses_testbed() {
+        return Ok(String::new());
+    }
+    let name = ImageName::for_tests(queue);
+    let image = ImageStore::new(site.testbeds_dir.clone()).find(&name)?;
+    Ok(image.map_or_else(|| format!("(no testbed of {name})"), |image| image.tarball.display().to_string()))
 }
 
 fn fact(what: &str, value: impl Into<String>, origins: Vec<DecisionSource>) -> Decision {

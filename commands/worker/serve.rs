@@ -9,6 +9,7 @@ use apt_ci::release::{Architecture, QueueName, Release};
 use apt_ci::site::{Site, host};
 use apt_ci::testbed::Border;
 use apt_ci::testbed::conf::WorkerConf;
+use apt_ci::testbed::images::ImageStore;
 use apt_ci::worker::control::{self, CancelRegistry, CommandHandlers, ControlSocket};
 use apt_ci::worker::live_config::LiveConfig;
 use apt_ci::worker::live_status::{LiveStatus, WorkerFacts};
@@ -144,6 +145,7 @@ pub async fn run(args: ServeArgs, session: &Session) -> CommandResult<ExitStatus
         live_status: live_status.clone(),
         cancels,
         work_folder: work_folder(&site),
+        images: ImageStore::new(site.testbeds_dir.clone()),
         environment: &session.environment,
         border: Border::new(site.allowed_git_hosts()),
         autopkgtest_cache: AutopkgtestCache::default(),
@@ -196,14 +198,14 @@ pub fn work_folder(site: &Site) -> PathBuf {
 }
 
 /// Architectures and releases to serve where worker.conf does not name them.
-struct ServedPlaces {
-    architectures: Vec<Architecture>,
-    releases: std::collections::BTreeMap<Release, Vec<Architecture>>,
+pub(super) struct ServedPlaces {
+    pub(super) architectures: Vec<Architecture>,
+    pub(super) releases: std::collections::BTreeMap<Release, Vec<Architecture>>,
 }
 
 impl ServedPlaces {
     /// Returns the queues of every context, release and architecture that a worker with this worker.conf serves.
-    fn queues(&self, conf: &WorkerConf) -> Result<Vec<QueueName>, String> {
+    pub(super) fn queues(&self, conf: &WorkerConf) -> Result<Vec<QueueName>, String> {
         let of_host: Vec<Architecture>;
         let architectures = match (self.architectures.as_slice(), conf.architectures()) {
             ([], []) => {

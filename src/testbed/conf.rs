@@ -10,7 +10,7 @@ use self::reader::Reader;
 use super::decision::DecisionSource;
 use super::limits::Limits;
 use super::template::Template;
-use super::variables::Definitions;
+use super::variables::{Definitions, Variable};
 use crate::release::{Architecture, Release};
 
 /// Default delay before the second attempt after a failure of the infrastructure.
@@ -119,6 +119,13 @@ impl WorkerConf {
     /// Returns the folder of the override files.
     pub fn overrides_folder(&self) -> Option<&Path> {
         self.overrides_folder.as_deref()
+    }
+
+    /// Whether tests need a testbed that `apt-ci testbed` has built: a line has `$TESTBED`.
+    pub fn uses_testbed(&self) -> bool {
+        let commands = self.setup_commands.iter().map(|(_, command)| command);
+        let words = self.virt_args.iter().chain(self.vm_args.iter().flatten()).chain(&self.extra_args);
+        words.chain(commands).any(|word| word.uses(Variable::Testbed))
     }
 
     /// Returns the autopkgtest that replaces the installed one.

@@ -49,6 +49,9 @@ pub struct Run<'a> {
     pub work_folder: &'a Path,
     /// Output folder of autopkgtest, which creates it, or an empty one.
     pub output: &'a Path,
+    /// Tarball for `$TESTBED`, which must stay until the test ends. Empty if [`conf::WorkerConf::uses_testbed`] is
+    /// false.
+    pub testbed: &'a str,
     /// Name of this machine.
     pub host_name: &'a str,
     /// Start of the run.
@@ -108,6 +111,7 @@ impl Run<'_> {
             Variable::HostArchitecture => queue.architecture.as_str(),
             Variable::Package => request.package().as_str(),
             Variable::PackageSize => sizes.testbed.text.as_str(),
+            Variable::Testbed => self.testbed,
             Variable::Timestamp => &time,
             Variable::HostName => self.host_name,
             Variable::Uuid => request.uuid().map(RequestId::as_str).unwrap_or_default(),

@@ -185,6 +185,7 @@ mod tests {
             Variable::HostArchitecture => "amd64",
             Variable::Package => "gzip",
             Variable::PackageSize => "small",
+            Variable::Testbed => "/srv/testbeds/root.tar",
             Variable::Timestamp => "20261123-084000",
             Variable::HostName => "worker1",
             Variable::Uuid => "an-id",

@@ -13,6 +13,8 @@ pub(super) enum Variable {
     HostArchitecture,
     Package,
     PackageSize,
+    /// Tarball of the testbed that `apt-ci testbed` has built for the test.
+    Testbed,
     /// Start of the test, in UTC: `%Y%m%d-%H%M%S`.
     Timestamp,
     /// Name of this machine.
@@ -22,12 +24,13 @@ pub(super) enum Variable {
 }
 
 impl Variable {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Release,
         Self::Architecture,
         Self::HostArchitecture,
         Self::Package,
         Self::PackageSize,
+        Self::Testbed,
         Self::Timestamp,
         Self::HostName,
         Self::Uuid,
@@ -40,6 +43,7 @@ impl Variable {
             Self::HostArchitecture => "HOSTARCH",
             Self::Package => "PACKAGE",
             Self::PackageSize => "PACKAGESIZE",
+            Self::Testbed => "TESTBED",
             Self::Timestamp => "TIMESTAMP",
             Self::HostName => "HOSTNAME",
             Self::Uuid => "UUID",

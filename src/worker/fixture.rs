@@ -23,6 +23,7 @@ use crate::request::Request;
 use crate::request::line::Submission;
 use crate::store::Store;
 use crate::store::folder::FolderStore;
+use crate::testbed::images::ImageStore;
 use crate::testbed::{Border, Configuration, Definitions};
 
 /// Everything outside of a worker that it works with.
@@ -93,6 +94,7 @@ impl Host {
             live_status,
             cancels: CancelRegistry::default(),
             work_folder: self.folder.path().join("work"),
+            images: ImageStore::new(self.folder.path().join("testbeds")),
             environment: &self.environment,
             border: Border::new([]),
             autopkgtest_cache: AutopkgtestCache::default(),

@@ -36,7 +36,9 @@ use crate::archive::Pockets;
 use crate::broker::{Broker, BrokerError};
 use crate::environment::Environment;
 use crate::launchpad::Launchpad;
+use crate::release::QueueName;
 use crate::store::Store;
+use crate::testbed::images::{Image, ImageError, ImageHold, ImageName, ImageStore};
 use crate::testbed::plan::refused_queue;
 use crate::testbed::settings::Settings;
 use crate::testbed::{Autopkgtest, Border, TestbedError};
@@ -93,6 +95,8 @@ pub struct Worker<'a> {
     pub cancels: CancelRegistry,
     /// Folder in which tests run and bundles wait. Workers of one host may share it.
     pub work_folder: PathBuf,
+    /// Images of isolated testbeds.
+    pub images: ImageStore,
     /// Environment: its PATH leads to autopkgtest, and tests get it without the worker's credentials.
     pub environment: &'a Environment,
     /// Servers that requests from the web may reach.
@@ -139,6 +143,16 @@ pub enum WorkerError {
 }
 
 impl Worker<'_> {
+    /// Returns the image for a test with these settings; `None` if the settings do not use one.
+    ///
+    /// It stays as long as the hold lives.
+    fn image(&self, settings: &Settings, queue: &QueueName) -> Result<Option<(Image, ImageHold)>, ImageError> {
+        if !settings.conf.uses_testbed() {
+            return Ok(None);
+        }
+        self.images.held(&ImageName::for_tests(queue)).map(Some)
+    }
+
     /// Serves the queues until the mode ends, or `stop` asks for it.
     ///
     /// # Errors

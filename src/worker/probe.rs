@@ -95,6 +95,8 @@ impl HostProbe<'_> {
         write_tree(&tree).map_err(|error| format!("{} cannot be written: {error}", tree.display()))?;
         let package = PACKAGE.parse().map_err(|error| format!("{error}"))?;
         let request = Request::new(package, Parameters::default()).map_err(|error| error.to_string())?;
+        let image = worker.image(settings, queue).map_err(|error| error.to_string())?;
+        let testbed = image.as_ref().map(|(image, _)| image.tarball.to_string_lossy()).unwrap_or_default();
         let output = entry.output(1);
         let pocket = worker.pockets.of(&queue.release);
         let run = testbed::Run {
@@ -106,6 +108,7 @@ impl HostProbe<'_> {
             whole_pocket: false,
             work_folder: entry.folder(),
             output: &output,
+            testbed: &testbed,
             host_name: &host::name(),
             time: jiff::Timestamp::now(),
         };

@@ -210,6 +210,9 @@ impl TestRun<'_> {
             Ok(autopkgtest) => autopkgtest,
             Err(error) => return Err(host("autopkgtest cannot be used", &error)),
         };
+        // The hold lives until the test has ended.
+        let image = worker.image(settings, queue).map_err(|error| RunOutcome::Host(error.to_string()))?;
+        let testbed = image.as_ref().map(|(image, _)| image.tarball.to_string_lossy()).unwrap_or_default();
         let output = self.entry.output(attempt);
         let pocket = worker.pockets.of(&queue.release);
         let plan = testbed::Run {
@@ -221,6 +224,7 @@ impl TestRun<'_> {
             whole_pocket: is_fallback,
             work_folder: self.entry.folder(),
             output: &output,
+            testbed: &testbed,
             host_name: &host::name(),
             time: jiff::Timestamp::now(),
         };

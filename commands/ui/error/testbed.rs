@@ -40,7 +40,7 @@ impl From<ImageError> for CommandError {
                 Decision::failure().hint(format!("see {} for all that it printed", log.display()))
             }
             ImageError::Busy { .. } => Decision::failure().hint("try again when it is done"),
-            ImageError::Stopped | ImageError::Process(_) => Decision::failure(),
+            ImageError::NotBuilt { .. } | ImageError::Stopped | ImageError::Process(_) => Decision::failure(),
             ImageError::Io { source, .. } => Decision::of_system(source),
         };
         Self::new(decision, error)

@@ -9,7 +9,11 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::release::{Architecture, Release};
+use crate::archive::has_own_i386;
+use crate::release::{Architecture, QueueName, Release};
+
+/// Architecture on which tests of a foreign one run.
+const AMD64: &str = "amd64";
 
 /// Release and architecture of an image. Displayed as `RELEASE ARCH`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +25,18 @@ pub struct ImageName {
 }
 
 impl ImageName {
+    /// Returns the name of the image in which the tests of a queue run.
+    ///
+    /// Tests of an architecture that a release only has as a foreign one run on amd64.
+    pub fn for_tests(queue: &QueueName) -> Self {
+        let architecture = if has_own_i386(&queue.release, &queue.architecture) {
+            queue.architecture.clone()
+        } else {
+            AMD64.parse().unwrap_or_else(|_| queue.architecture.clone())
+        };
+        Self { release: queue.release.clone(), architecture }
+    }
+
     /// Returns the name of its folder.
     pub(super) fn folder(&self) -> String {
         format!("{}-{}", self.release, self.architecture)

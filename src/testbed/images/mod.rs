@@ -1,6 +1,6 @@
 //! Images: the bases of isolated testbeds on this host.
 //!
-//! mmdebstrap builds them, and for each test autopkgtest's server `unshare` makes a testbed of one, as an ordinary user.
+//! mmdebstrap builds them. For each test, autopkgtest's server `unshare` makes a testbed of one, as an ordinary user.
 //!
 //! The user's data folder has a folder for each release and architecture, and in it one for each build:
 //!
@@ -36,6 +36,12 @@ pub enum ImageError {
     /// Another process builds or removes it.
     #[error("the testbed of {name} is being built or removed by another process")]
     Busy {
+        /// Image.
+        name: ImageName,
+    },
+    /// There is no such image.
+    #[error("there is no testbed of {name}; `apt-ci testbed build {} -a {}` builds it", name.release, name.architecture)]
+    NotBuilt {
         /// Image.
         name: ImageName,
     },

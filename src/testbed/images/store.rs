@@ -5,13 +5,15 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use super::{Image, ImageError, ImageName, ImageRecord};
+use super::{Image, ImageError, ImageHold, ImageName, ImageRecord};
 use crate::small_file;
 
 const TARBALL: &str = "root.tar";
 const RECORD: &str = "image.json";
 const LOCK: &str = "lock";
 const UNFINISHED: &str = "unfinished";
+/// Maximum number of times that an image is looked for because it was replaced meanwhile.
+const MAX_REPLACEMENTS: usize = 5;
 
 /// The images of this user.
 #[derive(Debug, Clone)]
@@ -62,6 +64,21 @@ impl ImageStore {
     /// Fails when its folder cannot be read.
     pub fn find(&self, name: &ImageName) -> Result<Option<Image>, ImageError> {
         newest(&self.folder.join(name.folder()))
+    }
+
+    /// Returns an image that stays until the hold is dropped, if there is one.
+    ///
+    /// # Errors
+    /// [`ImageError::NotBuilt`] when there is none. Fails when its folder cannot be read.
+    pub fn held(&self, name: &ImageName) -> Result<(Image, ImageHold), ImageError> {
+        // It may be replaced between the two steps, but not time and again.
+        for _ in 0..MAX_REPLACEMENTS {
+            let Some(image) = self.find(name)? else { break };
+            if let Some(hold) = image.hold().map_err(ImageError::at("holding", &image.tarball))? {
+                return Ok((image, hold));
+            }
+        }
+        Err(ImageError::NotBuilt { name: name.clone() })
     }
 
     /// Takes the right to change an image, which need not exist.

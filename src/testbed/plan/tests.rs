@@ -38,6 +38,7 @@ fn plan(settings: &Settings, abilities: Abilities, queue: &str, request: &str) -
         whole_pocket: false,
         work_folder: Path::new("/w"),
         output: Path::new("/out"),
+        testbed: "/srv/testbeds/root.tar",
         host_name: "worker1",
         time: "2026-11-23T08:40:00Z".parse().unwrap(),
     };
@@ -70,6 +71,16 @@ fn check(settings: &Settings, abilities: Abilities, table: &[(&str, &str, &str)]
         let found = found.replace(&times(300, 3000, 10_000, 900, 20_000), "T");
         assert_eq!(&found, expected, "{queue}: gzip {parameters}");
     }
+}
+
+#[test]
+fn a_built_testbed_is_filled_in() {
+    let plain = settings("[virt]\nargs = unshare --tarball /x.tar\n", &[]);
+    assert!(!plain.conf.uses_testbed());
+    let built = settings("[virt]\nargs = unshare --tarball $TESTBED\n", &[]);
+    assert!(built.conf.uses_testbed());
+    let expected = "--apt-upgrade T gzip -- unshare --tarball /srv/testbeds/root.tar";
+    check(&built, Abilities::USUAL, &[("noble-amd64", "", expected)]);
 }
 
 #[test]
