@@ -183,7 +183,7 @@ pub async fn run(args: ExplainArgs, session: &Session) -> CommandResult<ExitStat
     Ok(ExitStatus::Success)
 }
 
-/// Returns the tarball of the test's testbed, or where it would be if it was built.
+/// Returns the tarball of the test's testbed. One that is not built is named instead.
 fn testbed(settings: &Settings, queue: &QueueName, site: &Site) -> CommandResult<String> {
     if !settings.conf.uses_testbed() {
         return Ok(String::new());

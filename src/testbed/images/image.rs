@@ -80,7 +80,14 @@ pub struct Image {
 /// A hold on an image: its files stay until this is dropped.
 #[derive(Debug)]
 pub struct ImageHold {
-    _tarball: File,
+    tarball: File,
+}
+
+impl Drop for ImageHold {
+    fn drop(&mut self) {
+        // Closing alone would not end the lock as long as a forked child has the file open, too.
+        let _ = self.tarball.unlock();
+    }
 }
 
 impl Image {
@@ -99,6 +106,6 @@ impl Image {
             Ok(()) => {}
         }
         // It may have been removed between the two calls.
-        Ok((tarball.metadata()?.nlink() > 0).then_some(ImageHold { _tarball: tarball }))
+        Ok((tarball.metadata()?.nlink() > 0).then_some(ImageHold { tarball }))
     }
 }

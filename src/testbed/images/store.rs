@@ -26,7 +26,15 @@ pub struct ImageStore {
 pub struct ImageLock {
     name: ImageName,
     folder: PathBuf,
-    _file: File,
+    file: File,
+}
+
+impl Drop for ImageLock {
+    fn drop(&mut self) {
+        // A child process that another thread has forked has the file open until it runs its program: closing alone
+        // would not end the lock.
+        let _ = self.file.unlock();
+    }
 }
 
 impl ImageStore {
@@ -94,7 +102,7 @@ impl ImageStore {
         match file.try_lock() {
             // It has been removed with its image between the two calls.
             Ok(()) if file.metadata().map_err(locking())?.nlink() == 0 => Err(ImageError::Busy { name: name.clone() }),
-            Ok(()) => Ok(ImageLock { name: name.clone(), folder, _file: file }),
+            Ok(()) => Ok(ImageLock { name: name.clone(), folder, file }),
             Err(TryLockError::WouldBlock) => Err(ImageError::Busy { name: name.clone() }),
             Err(TryLockError::Error(error)) => Err(locking()(error)),
         }
