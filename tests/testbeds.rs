@@ -70,6 +70,8 @@ fn life(_: &Services) -> Result<(), Failed> {
     assert!(!PathBuf::from(tarball.trim()).exists(), "nobody uses the old one");
     let unknown = site.run(&["testbed", "build", "nowhere"]);
     assert!(unknown.status.code() == Some(2) && unknown.err.contains("--mirror URL"), "{unknown:#?}");
+    let secret = site.run(&["testbed", "build", "--mirror", "https://ann:hunter2@mirror.example/debian"]);
+    assert!(secret.status.code() == Some(2) && secret.err.contains("no user and password"), "{secret:#?}");
     let absent = site.run(&["testbed", "update", "trixie"]);
     assert!(absent.status.code() == Some(1) && absent.err.contains("no such testbed"), "{absent:#?}");
     let refused = site.run(&["testbed", "remove", "bookworm"]);
@@ -93,6 +95,8 @@ fn unfinished(_: &Services) -> Result<(), Failed> {
     assert!(failed.status.code() == Some(1) && failed.err.contains("the archive is on fire"), "{failed:#?}");
     let log = failed.err.split("see ").nth(1).and_then(|rest| rest.split(' ').next()).expect("the log's name");
     assert!(fs::read_to_string(log)?.contains("exited with 100"));
+    let failed = site.run(&["testbed", "update"]);
+    assert!(failed.status.code() == Some(1) && failed.err.contains("hint: see "), "{failed:#?}");
     assert!(is_unchanged());
     fs::remove_file(home(&site, "fails"))?;
 

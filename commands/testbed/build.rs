@@ -3,6 +3,7 @@
 use apt_ci::release::{Architecture, Release};
 use apt_ci::site::Site;
 use apt_ci::testbed::images::{ImageError, ImageName, ImageStore};
+use url::Url;
 
 use crate::session::Session;
 use crate::ui::error::CommandResult;
@@ -22,8 +23,20 @@ pub struct BuildArgs {
     #[arg(short, long = "arch", value_name = "ARCH")]
     architecture: Option<Architecture>,
     /// Archive to take packages from [default: the one that this host's apt uses, or the distribution's]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = mirror)]
     mirror: Option<String>,
+}
+
+/// Checks the address of an archive. It is among the builder's arguments, which everybody on this host can see.
+fn mirror(text: &str) -> Result<String, String> {
+    let url = Url::parse(text).map_err(|error| format!("it is no address: {error}"))?;
+    if !["http", "https", "file"].contains(&url.scheme()) || text.contains(char::is_whitespace) {
+        return Err("it must begin with http://, https:// or file://, and have no spaces".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("it must have no user and password, which everybody on this host could see".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 pub async fn run(args: &BuildArgs, store: &ImageStore, site: &Site, session: &Session) -> CommandResult<ExitStatus> {

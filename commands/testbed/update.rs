@@ -4,7 +4,7 @@ use apt_ci::release::{Architecture, Release};
 use apt_ci::testbed::images::{Image, ImageError, ImageStore};
 
 use crate::session::Session;
-use crate::ui::error::{CommandResult, NotFound};
+use crate::ui::error::{CommandError, CommandResult, NotFound};
 use crate::ui::exit::ExitStatus;
 
 /// Rebuild testbeds from their mirrors; running tests keep the one that they began with
@@ -50,7 +50,11 @@ pub async fn run(args: &UpdateArgs, store: &ImageStore, session: &Session) -> Co
             // The others may succeed.
             Err(error) => {
                 exit = ExitStatus::Failure;
+                let error = CommandError::from(error);
                 session.ui.warn(format!("{}: {error}", image.name));
+                if let Some(hint) = error.hint() {
+                    session.ui.note(format!("hint: {hint}"));
+                }
             }
         }
     }

@@ -74,6 +74,16 @@ pub(super) fn is_ubuntu_before_focal(release: &Release) -> bool {
     UBUNTU_BEFORE_FOCAL.contains(&release.as_str())
 }
 
+/// Returns whether a release describes apt's sources in deb822 stanzas, as Debian does since trixie and Ubuntu since
+/// noble. Unknown releases are taken for newer ones.
+pub fn has_deb822_sources(release: &Release) -> bool {
+    let name = release.as_str();
+    let is_before = |names: &[&str], first: &str| names.iter().take_while(|one| **one != first).any(|one| *one == name);
+    let moves = ["stable", "testing", "unstable", "experimental", "sid"];
+    let is_old_debian = is_before(&DEBIAN, "trixie") && !moves.contains(&name);
+    !is_old_debian && !is_before(&UBUNTU, "noble") && !is_ubuntu_before_focal(release)
+}
+
 fn installed_names(file: &str) -> BTreeSet<String> {
     names(&std::fs::read_to_string(file).unwrap_or_default())
 }

@@ -3,5 +3,5 @@
 mod distribution;
 mod pocket;
 
-pub use self::distribution::Distribution;
+pub use self::distribution::{Distribution, has_deb822_sources};
 pub use self::pocket::{InvalidPocket, NoPocket, Pocket, Pockets, has_own_i386};

@@ -26,8 +26,7 @@ use std::path::PathBuf;
 
 pub use self::build::ImageBuild;
 pub use self::image::{Image, ImageHold, ImageName, ImageRecord};
-pub use self::requirements::{Requirement, missing};
-pub use self::sources::default_mirror;
+pub use self::requirements::Requirement;
 pub use self::store::{ImageLock, ImageStore};
 
 /// Reason for which an image cannot be built, found or removed.

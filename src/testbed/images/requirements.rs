@@ -23,7 +23,7 @@ pub struct Requirement {
 
 /// Returns everything that this host lacks, for an image and for the user of this process. `path_variable` is the text
 /// of `PATH`.
-pub fn missing(name: &ImageName, path_variable: Option<&str>) -> Vec<Requirement> {
+pub(super) fn missing(name: &ImageName, path_variable: Option<&str>) -> Vec<Requirement> {
     let user = Uid::effective();
     if user.is_root() {
         return vec![Requirement {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::archive::Distribution;
+use crate::archive::{Distribution, has_deb822_sources};
 use crate::release::{Architecture, Release};
 
 use super::ImageName;
@@ -17,34 +17,6 @@ const DEBIAN: &str = "http://deb.debian.org/debian";
 const UBUNTU: &str = "http://archive.ubuntu.com/ubuntu";
 /// Ubuntu's archive for architectures other than amd64 and i386.
 const UBUNTU_PORTS: &str = "http://ports.ubuntu.com/ubuntu-ports";
-
-/// Releases that describe their sources in lines: Debian up to 12, Ubuntu up to mantic.
-const ONE_LINE: [&str; 24] = [
-    "oldoldstable",
-    "oldstable",
-    "squeeze",
-    "wheezy",
-    "jessie",
-    "stretch",
-    "buster",
-    "bullseye",
-    "bookworm",
-    "lucid",
-    "precise",
-    "trusty",
-    "xenial",
-    "bionic",
-    "cosmic",
-    "disco",
-    "eoan",
-    "focal",
-    "groovy",
-    "hirsute",
-    "impish",
-    "jammy",
-    "kinetic",
-    "mantic",
-];
 
 /// apt's sources in an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +43,7 @@ impl Sources {
             Distribution::Debian => (vec![name.to_owned()], "main", Some(DEBIAN_KEYRING), "debian"),
             Distribution::Other => (vec![name.to_owned()], "main", None, "archive"),
         };
-        let is_deb822 = !ONE_LINE.contains(&name);
+        let is_deb822 = has_deb822_sources(release);
         Self { mirror: mirror.to_owned(), suites, components, keyring, distribution, is_deb822 }
     }
 
@@ -99,7 +71,7 @@ impl Sources {
 
 /// Returns the mirror for an image: the one that this host's apt uses for the same distribution, else the
 /// distribution's own. `None` for an unknown distribution.
-pub fn default_mirror(name: &ImageName) -> Option<String> {
+pub(super) fn default_mirror(name: &ImageName) -> Option<String> {
     let distribution = Distribution::of(&name.release);
     let printed = Command::new("apt-get")
         .args(["indextargets", "--format", "$(ORIGIN) $(SITE)", "Created-By: Packages"])
@@ -148,6 +120,9 @@ mod tests {
             "Types: deb deb-src\nURIs: http://m/d\nSuites: noble noble-updates noble-security\n\
              Components: main restricted universe multiverse\nSigned-By: /usr/share/keyrings/ubuntu-archive-keyring.gpg\n"
         );
+        for old in ["wily", "mantic", "oldstable"] {
+            assert_eq!(file(old).0, Path::new("/etc/apt/sources.list"), "{old}");
+        }
         assert_eq!(file("sid").0, Path::new("/etc/apt/sources.list.d/debian.sources"));
         assert_eq!(file("hypothetical").0, Path::new("/etc/apt/sources.list.d/archive.sources"));
     }

@@ -43,11 +43,6 @@ impl ImageStore {
         Self { folder }
     }
 
-    /// Returns the folder.
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     /// Returns all images by name. Folders without a complete image are left out.
     ///
     /// # Errors
