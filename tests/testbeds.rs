@@ -72,6 +72,7 @@ fn life(_: &Services) -> Result<(), Failed> {
     assert!(unknown.status.code() == Some(2) && unknown.err.contains("--mirror URL"), "{unknown:#?}");
     let secret = site.run(&["testbed", "build", "--mirror", "https://ann:hunter2@mirror.example/debian"]);
     assert!(secret.status.code() == Some(2) && secret.err.contains("no user and password"), "{secret:#?}");
+    assert!(!secret.err.contains("hunter2"), "{secret:#?}");
     let absent = site.run(&["testbed", "update", "trixie"]);
     assert!(absent.status.code() == Some(1) && absent.err.contains("no such testbed"), "{absent:#?}");
     let refused = site.run(&["testbed", "remove", "bookworm"]);

@@ -1,5 +1,7 @@
 //! `apt-ci testbed build`.
 
+use std::str::FromStr;
+
 use apt_ci::release::{Architecture, Release};
 use apt_ci::site::Site;
 use apt_ci::testbed::images::{ImageError, ImageName, ImageStore};
@@ -8,6 +10,7 @@ use url::Url;
 use crate::session::Session;
 use crate::ui::error::CommandResult;
 use crate::ui::exit::ExitStatus;
+use crate::ui::redacted_value::RedactedValue;
 
 /// Build a testbed; an existing one is replaced when the new one is complete
 #[derive(clap::Args)]
@@ -23,27 +26,34 @@ pub struct BuildArgs {
     #[arg(short, long = "arch", value_name = "ARCH")]
     architecture: Option<Architecture>,
     /// Archive to take packages from [default: the one that this host's apt uses, or the distribution's]
-    #[arg(long, value_name = "URL", value_parser = mirror)]
-    mirror: Option<String>,
+    #[arg(long, value_name = "URL", value_parser = RedactedValue::<Mirror>::new())]
+    mirror: Option<Mirror>,
 }
 
-/// Checks the address of an archive. It is among the builder's arguments, which everybody on this host can see.
-fn mirror(text: &str) -> Result<String, String> {
-    let url = Url::parse(text).map_err(|error| format!("it is no address: {error}"))?;
-    if !["http", "https", "file"].contains(&url.scheme()) || text.contains(char::is_whitespace) {
-        return Err("it must begin with http://, https:// or file://, and have no spaces".to_owned());
+/// Address of an archive. It is among the builder's arguments, which everybody on this host can see.
+#[derive(Debug, Clone)]
+struct Mirror(String);
+
+impl FromStr for Mirror {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let url = Url::parse(text).map_err(|error| format!("it is no address: {error}"))?;
+        if !["http", "https", "file"].contains(&url.scheme()) || text.contains(char::is_whitespace) {
+            return Err("it must begin with http://, https:// or file://, and have no spaces".to_owned());
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("it must have no user and password, which everybody on this host could see".to_owned());
+        }
+        Ok(Self(text.to_owned()))
     }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("it must have no user and password, which everybody on this host could see".to_owned());
-    }
-    Ok(text.to_owned())
 }
 
 pub async fn run(args: &BuildArgs, store: &ImageStore, site: &Site, session: &Session) -> CommandResult<ExitStatus> {
     let release = super::release(args.release.as_ref(), site)?;
     let name = ImageName { release, architecture: super::architecture(args.architecture.as_ref())? };
     let lock = store.lock(&name)?;
-    let image = match super::build(&lock, args.mirror.as_deref(), session).await {
+    let image = match super::build(&lock, args.mirror.as_ref().map(|mirror| mirror.0.as_str()), session).await {
         Err(ImageError::Stopped) => {
             session.ui.note("The build was stopped; nothing has changed.");
             return Ok(ExitStatus::Interrupted);
